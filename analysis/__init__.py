@@ -1,0 +1,1 @@
+"""Results to look at: run folders to frames, frames to figures. Never torch, never Hydra."""

@@ -1,0 +1,14 @@
+"""linerate: do my collectives run at the line rate of my optics, and what would other optics buy me?
+
+The folder names are the layers; an arrow points at what may be imported (tests/test_architecture.py enforces it):
+
+    L0  bench/model/     what must be moved, what the optics allow; no torch, no Hydra
+    L1  bench/record.py, summary.py, run_folder.py, catalog.py   what is written, what is known  -> model
+    L2  bench/measure/   torch: what really happened                                             -> model
+    L3  bench/config.py, compose.py   Hydra; the only door to OmegaConf                          -> L0, L1
+    L4  bench/launch/, runner.py, provenance.py, console.py, findings.py   one run               -> all above
+    L5  bench/cli.py     the verbs; imports what it needs inside functions
+        analysis/        pandas, matplotlib; never torch, never Hydra                            -> model, L1
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,205 @@
+"""`BenchConfig`: everything a run was asked to do. Its classes are their own Hydra schemas (see compose.py)."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final
+
+from bench import catalog
+from bench.model import units
+from bench.model.collective import Collective
+from bench.model.datatype import DATA_TYPES
+from bench.model.fabric import Fabric
+from bench.model.framing import Transport
+from bench.model.timing import TimingPlan
+from bench.model.transceiver import Transceiver
+
+ALGORITHMS: Final[dict[str, tuple[str, ...]]] = {
+    "all_reduce": ("native",),
+    "all_to_all": ("native", "pairwise", "chunked"),
+    "send_recv": ("native",),
+}
+BACKENDS: Final = ("auto", "nccl", "gloo")
+REDUCE_OPS: Final = ("sum", "max", "min")
+PLACEMENTS: Final = ("out_of_place", "in_place", "both")
+PASSES: Final = ("latency",)
+TRANSPORTS: Final = ("auto", *(t.value for t in Transport))
+
+
+@dataclass(kw_only=True)
+class LauncherConfig:
+    """Who starts the ranks. ``num_ranks`` holds for ``local``; null there means 2, or one per GPU."""
+
+    kind: str
+    num_ranks: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.num_ranks is not None and self.num_ranks < 1:
+            raise ValueError(f"launcher.num_ranks is {self.num_ranks}; at least one rank is needed")
+
+
+@dataclass(kw_only=True)
+class SizesConfig:
+    """Message sizes: from ``min_bytes`` to ``max_bytes`` by ``factor``, or the ``list_bytes`` as they stand.
+
+    ``max_bytes`` null means 8 MiB on gloo, 1 GiB on nccl. Values may be written 8MiB.
+    """
+
+    min_bytes: Any = 2048
+    max_bytes: Any = None
+    factor: int = 4
+    list_bytes: list[Any] | None = None
+
+    def __post_init__(self) -> None:
+        self.min_bytes = _size("sizes.min_bytes", self.min_bytes)
+        if self.max_bytes is not None:
+            self.max_bytes = _size("sizes.max_bytes", self.max_bytes)
+            if self.max_bytes < self.min_bytes and self.list_bytes is None:
+                raise ValueError(
+                    f"sizes.max_bytes is {units.format_bytes(self.max_bytes)}, below sizes.min_bytes "
+                    f"{units.format_bytes(self.min_bytes)}; give both, smallest first"
+                )
+        if self.factor < 2:
+            raise ValueError(f"sizes.factor is {self.factor}; each size is the one before times at least 2")
+        if self.list_bytes is not None:
+            self.list_bytes = [_size("sizes.list_bytes", size) for size in self.list_bytes]
+            if not self.list_bytes:
+                raise ValueError("sizes.list_bytes is empty; give sizes, or null to use min_bytes and max_bytes")
+
+    def message_bytes(self, default_max_bytes: int) -> list[int]:
+        """All sizes of the sweep, smallest first."""
+        if self.list_bytes is not None:
+            return sorted(set(self.list_bytes))
+        largest = max(self.min_bytes, default_max_bytes) if self.max_bytes is None else self.max_bytes
+        sizes, size = [], self.min_bytes
+        while size <= largest:
+            sizes.append(size)
+            size *= self.factor
+        return sizes
+
+
+@dataclass(kw_only=True)
+class EmulationConfig:
+    """The emulated fabric: hosts as network namespaces, links shaped to the MAC rate over ``time_scale``.
+
+    Attributes:
+        bucket_bytes: token bucket of each link; null: see `bench.launch.shaping.bucket_bytes`.
+        fibre_m: fibre from each host to the switch. It delays by its length times ``time_scale`` where the kernel can
+            delay (netem); a scenario, not a fact.
+        faults: not in this version; must stay empty.
+    """
+
+    num_hosts: int = 4
+    ranks_per_host: int = 1
+    time_scale: float = 1000.0
+    mtu_bytes: int = 9000
+    bucket_bytes: int | None = None
+    fibre_m: float = 50.0
+    faults: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for key, least, most in (
+            ("num_hosts", 2, 250),
+            ("ranks_per_host", 1, 64),
+            ("mtu_bytes", 576, 65535),
+        ):
+            value = getattr(self, key)
+            if not least <= value <= most:
+                raise ValueError(f"emulation.{key} is {value}; allowed is {least} to {most}")
+        if not self.time_scale > 0:
+            raise ValueError(
+                f"emulation.time_scale is {self.time_scale}; it divides the MAC rate (1000: 400 Gb/s becomes 400 Mb/s)"
+            )
+        if self.fibre_m < 0:
+            raise ValueError(f"emulation.fibre_m is {self.fibre_m}; a length in metres is not negative")
+        if self.bucket_bytes is not None and self.bucket_bytes < 65536:
+            raise ValueError(
+                f"emulation.bucket_bytes is {self.bucket_bytes}; offloaded segments of 64 KiB must fit: at least 65536"
+            )
+        if self.faults:
+            raise ValueError("emulation.faults is not available in this version; leave it empty")
+
+
+@dataclass(kw_only=True)
+class BenchConfig:
+    """One run, as asked for. `resolve` in bench.launch turns every ``auto`` into what it means here."""
+
+    launcher: LauncherConfig
+    backend: str
+    transceiver: Transceiver
+    fabric: Fabric
+    transport: str
+    collectives: list[str]
+    algorithms: dict[str, list[str]]
+    dtype: str
+    reduce_op: str
+    placement: str
+    passes: list[str]
+    sizes: SizesConfig
+    timing: TimingPlan
+    emulation: EmulationConfig
+    run_dir: str
+    seed: int
+
+    def __post_init__(self) -> None:
+        if self.backend == "mpi":
+            raise ValueError("backend=mpi is not available in this version; under mpirun use backend=gloo or nccl")
+        _one_of("backend", self.backend, BACKENDS)
+        _one_of("transport", self.transport, TRANSPORTS)
+        _one_of("dtype", self.dtype, list(DATA_TYPES))
+        _one_of("reduce_op", self.reduce_op, REDUCE_OPS)
+        _one_of("placement", self.placement, PLACEMENTS)
+        known = [collective.value for collective in Collective]
+        if not self.collectives:
+            raise ValueError(f"collectives is empty; name at least one of {', '.join(known)}")
+        for name in self.collectives:
+            _one_of("collectives", name, known)
+        for name, algorithms in self.algorithms.items():
+            _one_of("algorithms", name, known)
+            for algorithm in algorithms:
+                _one_of(f"algorithms.{name}", algorithm, ALGORITHMS[name])
+        for name in self.passes:
+            _one_of("passes", name, PASSES)
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; it must not be negative")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data for the manifest and for ranks; `from_json` gives back an equal configuration."""
+        plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self), default=_plain))
+        return plain
+
+    @staticmethod
+    def from_json(content: Mapping[str, Any]) -> "BenchConfig":
+        """Rebuild a configuration. Raises ValueError where it is not one."""
+        return catalog.from_mapping(BenchConfig, content, "configuration")
+
+    def sha256(self) -> str:
+        """Hash of the resolved configuration; equal hashes mean the same run was asked for."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    raise TypeError(f"{type(value).__name__} does not belong into a configuration")
+
+
+def _size(key: str, value: Any) -> int:
+    try:
+        size = units.parse_bytes(value)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
+    if size <= 0:
+        raise ValueError(f"{key} is {value}; a message has at least 1 byte")
+    return size
+
+
+def _one_of(key: str, value: str, allowed: Sequence[str]) -> None:
+    if value in allowed:
+        return
+    near = catalog.near_matches(value, list(allowed))
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise ValueError(f"{key}: {value!r} is not known{hint} Allowed: {', '.join(allowed)}")

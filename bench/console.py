@@ -1,0 +1,173 @@
+"""What rank 0 shows: a progress line, a table with one row per size, and three sentences."""
+
+import contextlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console as RichConsole
+from rich.markup import escape
+from rich.status import Status
+from rich.table import Table
+
+from bench.catalog import from_mapping
+from bench.findings import findings, series_name
+from bench.model import units
+from bench.model.transceiver import Transceiver
+from bench.points import Point
+from bench.record import RunManifest
+from bench.run_folder import RunFolder
+from bench.summary import SummaryRow, summary_rows
+
+WIDTH_WITHOUT_TERMINAL = 120
+
+
+class Console:
+    """The `Reporter` of a run. Progress goes to standard error, results to standard output.
+
+    Attributes:
+        path: the run folder, once the run is over.
+    """
+
+    def __init__(self) -> None:
+        self._out = RichConsole(highlight=False, soft_wrap=False)
+        if not self._out.is_terminal:
+            self._out = RichConsole(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+        self._progress = RichConsole(stderr=True, highlight=False)
+        self._status: Status | None = None
+        self._begun_s = time.monotonic()
+        self._last_size = ""
+        self.path: Path | None = None
+
+    def begin(self, manifest: RunManifest) -> None:
+        self._begun_s = time.monotonic()
+        if self._progress.is_terminal:
+            self._status = self._progress.status("starting")
+            self._status.start()
+
+    def point(self, number: int, total: int, point: Point) -> None:
+        name = f"{point.collective.value} {point.algorithm}"
+        line = f"{number}/{total}  {name}  {units.format_bytes(point.message_bytes)}"
+        if self._status is not None:
+            self._status.update(f"{line}  ({time.monotonic() - self._begun_s:.0f} s)")
+        elif (size := units.format_bytes(point.message_bytes)) != self._last_size:
+            # Without a terminal one line per size is enough to see that it moves.
+            self._last_size = size
+            self._progress.print(f"measuring {size} ({number} of {total})", markup=False)
+
+    def end(self, folder: RunFolder) -> None:
+        self.close()
+        self.path = folder.path
+        show_run(self._out, folder)
+
+    def close(self) -> None:
+        """Take the progress line away."""
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+class Silent:
+    """The `Reporter` of every rank but 0."""
+
+    path: Path | None = None
+
+    def begin(self, manifest: RunManifest) -> None:
+        pass
+
+    def point(self, number: int, total: int, point: Point) -> None:
+        pass
+
+    def end(self, folder: RunFolder) -> None:
+        pass
+
+
+def show_run(out: RichConsole, folder: RunFolder) -> None:
+    """Print the table and the three sentences of a run, as far as it has come."""
+    manifest, rows = folder.manifest(), summary_rows(folder.records())
+    optics = Transceiver(name=manifest.transceiver)
+    with contextlib.suppress(ValueError):
+        optics = from_mapping(Transceiver, manifest.config["transceiver"], "manifest")
+    if rows:
+        out.print(run_table(manifest, rows))
+    for sentence in findings(manifest, rows, optics):
+        out.print(sentence, markup=False)
+    for note in _notes(manifest, rows):
+        out.print(note, markup=False, style="dim")
+
+
+def run_table(manifest: RunManifest, rows: Sequence[SummaryRow]) -> Table:
+    """One row per collective, algorithm and size; busbw at the measured scale and, emulated, at full speed."""
+    scale = manifest.time_scale
+    # Emulated links are thousands of times slower, so their bandwidth reads better in MB/s.
+    unit, factor = ("MB/s", 1e3) if scale else ("GB/s", 1.0)
+    table = Table(title=escape(_title(manifest)), title_justify="left", title_style="bold")
+    table.add_column("collective")
+    table.add_column("size", justify="right")
+    table.add_column("time", justify="right")
+    table.add_column(f"busbw\n{unit}", justify="right")
+    if scale:
+        table.add_column("at full\nspeed GB/s", justify="right")
+    table.add_column(f"ceiling\n{unit}", justify="right")
+    table.add_column("efficiency", justify="right")
+    table.add_column("bound by")
+    previous = ""
+    for row in sorted(rows, key=lambda r: (r.collective, r.algorithm != "native", r.algorithm, r.message_bytes)):
+        name = series_name(row)
+        if previous and name != previous:
+            table.add_section()
+        cells = [
+            name if name != previous else "",
+            units.format_bytes(row.message_bytes),
+            "" if row.time_s is None else units.format_seconds(row.time_s),
+            _rate(row.busbw_gbytes_per_s, factor),
+        ]
+        if scale:
+            cells.append(_rate(row.busbw_gbytes_per_s, scale))
+        cells += [
+            _rate(row.ceiling_busbw_gbytes_per_s, factor),
+            "" if row.efficiency is None else f"{row.efficiency:.1%}",
+            "wrong data" if row.num_wrong_elements else row.bound_by,
+        ]
+        table.add_row(*cells)
+        previous = name
+    return table
+
+
+def _title(manifest: RunManifest) -> str:
+    parts = [f"{manifest.num_ranks} ranks on {manifest.num_hosts} host{'s' if manifest.num_hosts > 1 else ''}"]
+    if manifest.launcher == "emulated" and manifest.links:
+        links = manifest.links
+        parts.append(
+            f"{manifest.transceiver} emulated at 1/{manifest.time_scale:g}: {units.format_rate(links['rate_bytes_per_s'])}, "
+            f"MTU {links['mtu_bytes']}"
+        )
+    elif manifest.launcher == "local":
+        parts.append("this machine, no optics")
+    elif manifest.transceiver != "unknown":
+        parts.append(f"{manifest.transceiver}, {manifest.fabric}")
+    parts.append(manifest.backend)
+    return " · ".join(parts)
+
+
+def _notes(manifest: RunManifest, rows: Sequence[SummaryRow]) -> list[str]:
+    notes = [f"Skipped: {reason}." for reason in manifest.skipped]
+    if any("emulation_bucket" in row.warnings for row in rows):
+        notes.append(
+            "No efficiency is given for messages below 8 token buckets of the emulated link: they pass it unshaped."
+        )
+    if manifest.links and manifest.links.get("delay_note"):
+        notes.append(f"Fibre delay: {manifest.links['delay_note']}.")
+    noisy = sum("noisy_host" in row.warnings for row in rows)
+    if noisy:
+        notes.append(
+            f"{noisy} of {len(rows)} points ran while other machines took processor time from this one; see warnings in summary.csv."
+        )
+    return notes
+
+
+def _rate(rate_gbytes_per_s: float | None, factor: float) -> str:
+    if rate_gbytes_per_s is None:
+        return ""
+    value = rate_gbytes_per_s * factor
+    return f"{value:.3g}" if value < 100 else f"{value:.1f}"

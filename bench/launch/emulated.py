@@ -1,0 +1,190 @@
+"""`launcher=emulated`: ranks in network namespaces, without root, and nothing left behind however it ends.
+
+The process forks. The child leaves for new user, network, mount and PID namespaces, builds the fabric and supervises the
+ranks there; it is process 1 of its PID namespace, so that the kernel ends everything with it, and it is killed
+when its parent ends.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from bench.config import BenchConfig, EmulationConfig
+from bench.launch import kernel
+from bench.launch.shaping import LinkShape, link_shape, pause_s
+from bench.launch.supervise import EXIT_RANK_DIED, Outcome, Placement, rank_environment, supervise
+
+PORT: Final = 29500
+"""Rendezvous on the first host; its namespace is fresh, so the port is free."""
+
+_SWITCHES: Final = (
+    ("/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
+    ("/proc/sys/user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=15000"),
+    ("/proc/sys/user/max_net_namespaces", "0", "sysctl -w user.max_net_namespaces=15000"),
+    (
+        "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+        "1",
+        "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+    ),
+)
+"""What switches user namespaces off: setting, the value that does, and the command with which root switches them on."""
+
+
+def missing(shape: LinkShape) -> str | None:
+    """What this machine lacks for the emulated fabric, in one line with the remedy; None where it can be built.
+
+    It is found out by building a fabric of two hosts and leaving it.
+    """
+
+    def build() -> Outcome:
+        from bench.launch.netfabric import NetFabric
+
+        NetFabric(2, shape)
+        return Outcome(exit_status=0, reason=None)
+
+    outcome = _in_namespaces(build)
+    return None if outcome.exit_status == 0 else describe_failure(outcome.reason or "no reason given")
+
+
+def describe_failure(reason: str) -> str:
+    """Name the setting that switches user namespaces off, if one does; else what the kernel said."""
+    for path, off, remedy in _SWITCHES:
+        with contextlib.suppress(OSError):
+            if Path(path).read_text().strip() == off:
+                name = path.removeprefix("/proc/sys/").replace("/", ".")
+                return f"user namespaces are off here ({name} is {off}); an administrator turns them on with `{remedy}`"
+    return (
+        f"the emulated fabric cannot be built here ({reason}); it needs user namespaces, veth, a bridge and the "
+        "token bucket of the Linux kernel (modules veth, bridge, sch_tbf)"
+    )
+
+
+def run_emulated(
+    config: BenchConfig, extra: dict[str, str], log_folder: Path
+) -> Outcome:
+    """Build the fabric, run the ranks on it, and take everything down."""
+    shape = link_shape(config.transceiver, config.emulation)
+
+    def run() -> Outcome:
+        from bench.launch.netfabric import INTERFACE, NetFabric
+
+        fabric = NetFabric(config.emulation.num_hosts, shape)
+        links = described_links(shape, fabric.has_delay, fabric.applied_delay_s)
+        placements = [
+            Placement(
+                local_rank=local_rank,
+                enter=_entrance(host.descriptor, host.name),
+                interface=INTERFACE,
+            )
+            for host in fabric.hosts
+            for local_rank in range(config.emulation.ranks_per_host)
+        ]
+        environments = [
+            rank_environment(
+                config,
+                rank=rank,
+                num_ranks=len(placements),
+                placement=placement,
+                master=(fabric.hosts[0].address, PORT),
+                extra={**extra, "LINKS": json.dumps(links)},
+            )
+            for rank, placement in enumerate(placements)
+        ]
+        return supervise(environments, placements, log_folder)
+
+    return _in_namespaces(run)
+
+
+def described_links(shape: LinkShape, has_delay: bool, delay_s: float) -> dict[str, Any]:
+    """What the manifest says of the emulated links."""
+    return {
+        "rate_bytes_per_s": shape.rate_bytes_per_s,
+        "bucket_bytes": shape.bucket_bytes,
+        "queue_bytes": shape.queue_bytes,
+        "mtu_bytes": shape.mtu_bytes,
+        "delay_s": delay_s,
+        "delay_note": None if has_delay or shape.delay_s == 0 else "this kernel has no netem, so nothing is delayed",
+        "pause_s": pause_s(shape),
+    }
+
+
+def num_ranks(emulation: EmulationConfig) -> int:
+    return emulation.num_hosts * emulation.ranks_per_host
+
+
+def _entrance(descriptor: int, name: str) -> Callable[[], None]:
+    def enter() -> None:
+        kernel.enter_network_namespace(descriptor)
+        kernel.set_host_name(name)
+
+    return enter
+
+
+def _in_namespaces(work: Callable[[], Outcome]) -> Outcome:
+    """Do ``work`` as process 1 of fresh namespaces; its outcome comes back through a pipe."""
+    read_end, write_end = os.pipe()
+    starter = os.getpid()
+    middle = os.fork()
+    if middle == 0:
+        os.close(read_end)
+        _enter_and_work(starter, write_end, work)
+    os.close(write_end)
+    forwarded = {number: signal.signal(number, _forward_to(middle)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with os.fdopen(read_end, "rb") as stream:
+            said = stream.read()
+        _, status = os.waitpid(middle, 0)
+    finally:
+        for number, handler in forwarded.items():
+            signal.signal(number, handler)
+    if said:
+        content = json.loads(said)
+        return Outcome(exit_status=content["exit_status"], reason=content["reason"])
+    code = os.waitstatus_to_exitcode(status)
+    return Outcome(exit_status=EXIT_RANK_DIED, reason=f"the process that held the emulated fabric ended with {code}")
+
+
+def _forward_to(pid: int) -> Callable[[int, Any], None]:
+    def forward(number: int, _frame: Any) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+    return forward
+
+
+def _enter_and_work(starter: int, write_end: int, work: Callable[[], Outcome]) -> None:
+    """Runs in the child and never returns. The middle process waits, so that the one below can be process 1."""
+    status = EXIT_RANK_DIED
+    try:
+        kernel.die_with_parent(starter)
+        os.setpgid(0, 0)  # the terminal's Ctrl-C reaches the starter alone, which forwards it
+        kernel.become_own_root()
+        kernel.unshare(kernel.CLONE_NEWNS | kernel.CLONE_NEWNET | kernel.CLONE_NEWPID)
+        init = os.fork()
+        if init:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, _forward_to(init))
+            _, waited = os.waitpid(init, 0)
+            status = 0 if os.waitstatus_to_exitcode(waited) == 0 else EXIT_RANK_DIED
+            return
+        kernel.die_with_parent(0)
+        with contextlib.suppress(OSError):
+            kernel.mount_own_proc()
+        _say(write_end, work())
+        status = 0
+    except Exception as error:  # this process has no caller: what went wrong travels through the pipe
+        _say(write_end, Outcome(exit_status=EXIT_RANK_DIED, reason=f"{type(error).__name__}: {error}"))
+        if os.environ.get("LINERATE_DEBUG"):
+            traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def _say(write_end: int, outcome: Outcome) -> None:
+    with contextlib.suppress(OSError):
+        os.write(write_end, json.dumps({"exit_status": outcome.exit_status, "reason": outcome.reason}).encode())

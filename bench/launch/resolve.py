@@ -1,0 +1,243 @@
+"""`resolve`: what every ``auto`` of a configuration means here, and whether this machine can hold the run."""
+
+import copy
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from bench import catalog
+from bench.config import BenchConfig
+from bench.launch import emulated
+from bench.launch.identity import RankIdentity, discover
+from bench.launch.shaping import LinkShape, link_shape, pause_s
+from bench.model import units
+from bench.model.fabric import Network, emulated_network, real_network
+from bench.model.framing import Transport
+from bench.points import GLOO_MAX_BYTES, NCCL_MAX_BYTES, Point, points
+
+RANK_BYTES: Final = 223 * 10**6
+"""Resident memory of one rank before it has buffers: importing torch 2.13 (CPU build) takes 223 MB, measured."""
+
+BUFFERS_PER_MESSAGE: Final = 8
+"""Input, output, expected values, and the whole numbers they are made from (int64) while data are made or checked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """A configuration without ``auto``, and what follows from it.
+
+    Attributes:
+        kind: local, emulated, external or slurm.
+        identity: who this process is, if ranks exist already.
+        note: one line for the user, where the default had to give way.
+    """
+
+    config: BenchConfig
+    kind: str
+    identity: RankIdentity | None
+    num_ranks: int
+    note: str | None
+
+
+def num_gpus() -> int:
+    """GPUs that this process may use, without loading CUDA."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([device for device in visible.split(",") if device.strip() and device.strip() != "-1"])
+    try:
+        return len(list(Path("/proc/driver/nvidia/gpus").iterdir()))
+    except OSError:
+        return 0
+
+
+def resolve(
+    config: BenchConfig,
+    environ: Mapping[str, str],
+    *,
+    missing: Callable[[LinkShape], str | None] = emulated.missing,
+) -> Resolved:
+    """Decide launcher, backend, optics and sizes, and check that the run can be held.
+
+    Raises:
+        ValueError: settings that contradict one another or this machine; says which key and what to do.
+    """
+    config = copy.deepcopy(config)
+    identity = discover(environ)
+    kind, note = _launcher(config, identity, missing)
+    config.launcher.kind = kind
+    if kind == "emulated":
+        _settle_emulated(config)
+        size = emulated.num_ranks(config.emulation)
+    else:
+        _settle_real(config, kind)
+        size = identity.size if identity else (config.launcher.num_ranks or max(2, num_gpus()))
+    config.backend = _backend(config, kind, identity, size)
+    if kind == "local":
+        config.launcher.num_ranks = size
+    if config.sizes.max_bytes is None and config.sizes.list_bytes is None:
+        sizes = config.sizes.message_bytes(default_max_bytes(config))
+        config.sizes.max_bytes = sizes[-1]
+    _check_memory(config, kind, size)
+    if not points(config, size, default_max_bytes(config)):
+        raise ValueError(
+            f"no message of this sweep holds a {config.dtype} for each of {size} ranks; raise sizes.max_bytes"
+        )
+    network(config, kind, size, delay_s=0.0)  # a fabric that the ranks do not fill is found out here
+    return Resolved(config=config, kind=kind, identity=identity, num_ranks=size, note=note)
+
+
+def default_max_bytes(config: BenchConfig) -> int:
+    """Where the sweep ends if nobody says."""
+    return NCCL_MAX_BYTES if config.backend == "nccl" else GLOO_MAX_BYTES
+
+
+def network(config: BenchConfig, kind: str, num_ranks: int, *, delay_s: float) -> Network | None:
+    """What the ranks are connected by, as far as it is known. None on loopback and on hardware nobody has described.
+
+    ``delay_s`` is the one-way delay that the emulation really applies.
+    """
+    if kind == "emulated":
+        shape = link_shape(config.transceiver, config.emulation)
+        return emulated_network(
+            config.transceiver,
+            num_hosts=config.emulation.num_hosts,
+            ranks_per_host=config.emulation.ranks_per_host,
+            time_scale=config.emulation.time_scale,
+            mtu_bytes=config.emulation.mtu_bytes,
+            bucket_bytes=shape.bucket_bytes,
+            delay_s=delay_s,
+        )
+    if kind == "local" and config.backend != "nccl":
+        return None
+    transport = "unknown" if config.transport == "auto" else config.transport
+    return real_network(config.transceiver, config.fabric, Transport(transport), num_ranks)
+
+
+def prediction_target(config: BenchConfig) -> tuple[Network, list[Point], BenchConfig]:
+    """What `linerate predict` is about: the fabric that was named, or the emulated one.
+
+    Raises:
+        ValueError: neither can be said; names the missing key.
+    """
+    config = copy.deepcopy(config)
+    kind = config.launcher.kind
+    if config.fabric.name in catalog.PLACEHOLDERS and kind in ("auto", "emulated"):
+        _settle_emulated(config)
+        size, kind = emulated.num_ranks(config.emulation), "emulated"
+    else:
+        _settle_real(config, "external")
+        if not config.fabric.is_known:
+            raise ValueError("nothing can be predicted without a fabric; name it with fabric=<name> (files of conf/fabric)")
+        if not config.transceiver.is_known:
+            raise ValueError("nothing can be predicted without optics; name them with transceiver=<name>")
+        if config.fabric.num_hosts is None:
+            raise ValueError(f"fabric.num_hosts is not given; how many {config.fabric.name} take part?")
+        size, kind = config.fabric.num_hosts * (config.fabric.ranks_per_host or 1), "external"
+        config.backend = "nccl" if config.backend == "auto" else config.backend
+    found = network(config, kind, size, delay_s=0.0)
+    assert found is not None
+    return found, points(config, size, default_max_bytes(config)), config
+
+
+def _launcher(
+    config: BenchConfig, identity: RankIdentity | None, missing: Callable[[LinkShape], str | None]
+) -> tuple[str, str | None]:
+    asked = config.launcher.kind
+    if identity is not None and identity.source == "linerate":
+        return asked, None
+    if identity is not None:
+        if asked not in ("auto", "external", "slurm"):
+            raise ValueError(
+                f"launcher={asked} starts ranks of its own, but {identity.source} has started this one "
+                f"(rank {identity.rank} of {identity.size}); leave launcher out"
+            )
+        if asked == "slurm" and identity.source != "slurm":
+            raise ValueError(f"launcher=slurm, but {identity.source} has started this rank; leave launcher out")
+        return "external", None
+    if asked in ("external", "slurm"):
+        raise ValueError(
+            f"launcher={asked} joins ranks that exist, but no torchrun, mpirun or srun has set its variables here; "
+            "start it with one of them, or leave launcher out"
+        )
+    if asked == "local":
+        return asked, None
+    if asked == "auto" and num_gpus():
+        return "local", None
+    if asked == "auto" and config.launcher.num_ranks is not None:
+        raise ValueError(
+            "launcher.num_ranks counts the ranks of launcher=local; give that too, or emulation.num_hosts instead"
+        )
+    optics = config.transceiver if config.transceiver.is_known else catalog.transceiver(catalog.EMULATED_DEFAULT)
+    lacking = missing(link_shape(optics, config.emulation))
+    if lacking is None:
+        return "emulated", None
+    if asked == "emulated":
+        raise ValueError(f"launcher=emulated: {lacking}")
+    return "local", f"no emulated fabric, so this runs over loopback: {lacking}"
+
+
+def _settle_emulated(config: BenchConfig) -> None:
+    config.launcher.kind = "emulated"
+    if config.transceiver.name == "auto":
+        config.transceiver = catalog.transceiver(catalog.EMULATED_DEFAULT)
+    if not config.transceiver.is_known:
+        raise ValueError("transceiver=unknown has no rate to emulate; name one, or leave it out")
+    if config.fabric.name != "auto":
+        raise ValueError(
+            f"fabric={config.fabric.name} does not go with the emulated fabric, which is described by emulation.num_hosts "
+            "and its neighbours; leave one of the two out"
+        )
+    if config.launcher.num_ranks is not None:
+        raise ValueError("launcher.num_ranks is for launcher=local; here emulation.num_hosts x ranks_per_host counts")
+    if config.transport not in ("auto", "tcp"):
+        raise ValueError(f"transport={config.transport} cannot be emulated: the links carry TCP; leave it out")
+    config.transport = "tcp"
+    config.timing.pause_s = max(config.timing.pause_s, pause_s(link_shape(config.transceiver, config.emulation)))
+
+
+def _settle_real(config: BenchConfig, kind: str) -> None:
+    if config.transceiver.name == "auto":
+        config.transceiver = catalog.transceiver("unknown")
+    if config.fabric.name == "auto":
+        config.fabric.name = "unknown"
+    if config.transport == "auto":
+        config.transport = "unknown"
+    if kind == "local" and config.launcher.num_ranks is not None and config.backend == "nccl":
+        gpus = num_gpus()
+        if config.launcher.num_ranks > gpus:
+            raise ValueError(f"launcher.num_ranks is {config.launcher.num_ranks}, but there are {gpus} GPUs; one rank needs one")
+
+
+def _backend(config: BenchConfig, kind: str, identity: RankIdentity | None, size: int) -> str:
+    if kind == "emulated":
+        if config.backend == "nccl":
+            raise ValueError("backend=nccl does not run on the emulated fabric, whose hosts share no GPU; leave it out")
+        return "gloo"
+    here = (identity.local_size or identity.local_rank + 1) if identity else size
+    if config.backend == "nccl" and num_gpus() < here:
+        raise ValueError(f"backend=nccl needs one GPU per rank; {here} ranks here and {num_gpus()} GPUs; use backend=gloo")
+    if config.backend == "auto":
+        return "nccl" if 0 < here <= num_gpus() else "gloo"
+    return config.backend
+
+
+def _check_memory(config: BenchConfig, kind: str, size: int) -> None:
+    """Refuse what this machine cannot hold, before a rank starts. Ranks of other machines are not counted."""
+    if kind == "external":
+        return
+    largest = config.sizes.message_bytes(default_max_bytes(config))[-1]
+    on_host_bytes = largest * BUFFERS_PER_MESSAGE if config.backend != "nccl" else 0
+    needed = size * (RANK_BYTES + on_host_bytes)
+    available = psutil.virtual_memory().available
+    if needed > available:
+        most = available // (RANK_BYTES + on_host_bytes)
+        keys = "emulation.num_hosts x emulation.ranks_per_host" if kind == "emulated" else "launcher.num_ranks"
+        raise ValueError(
+            f"{size} ranks ({keys}) with messages of {units.format_bytes(largest)} need about "
+            f"{units.format_bytes(needed)} of memory, and {units.format_bytes(available)} are free: at most {most} ranks, "
+            "or a smaller sizes.max_bytes"
+        )

@@ -1,0 +1,1 @@
+"""What really happened: ranks, clocks, calls, data. torch lives here and nowhere below."""

@@ -1,0 +1,49 @@
+"""`TimingPlan`: how often a point is measured, and when it is given up."""
+
+from dataclasses import dataclass
+
+
+@dataclass(kw_only=True)
+class TimingPlan:
+    """How one point is sampled.
+
+    Attributes:
+        num_warmups: calls before the first sample; they open connections, and their duration plans the rest.
+        num_iterations: samples to take. None: between ``min_iterations`` and ``max_iterations``, as many as fit
+            into ``fill_s``.
+        budget_s: no further sample is begun after so many seconds; the point then carries the warning ``budget``.
+        timeout_s: a single call that lasts longer has hung; the run ends with exit status 3.
+        pause_s: idle time before each call. On the emulated fabric it lets the token bucket fill, so that
+            every call starts from the same state of the link.
+    """
+
+    num_warmups: int = 2
+    num_iterations: int | None = None
+    min_iterations: int = 21
+    max_iterations: int = 200
+    fill_s: float = 0.3
+    budget_s: float = 60.0
+    timeout_s: float = 120.0
+    pause_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        for key, least in (("num_warmups", 1), ("min_iterations", 1), ("max_iterations", 1)):
+            if getattr(self, key) < least:
+                raise ValueError(f"timing.{key} is {getattr(self, key)}; it must be at least {least}")
+        if self.num_iterations is not None and self.num_iterations < 1:
+            raise ValueError(
+                f"timing.num_iterations is {self.num_iterations}; it must be at least 1 (or null: as many as fit)"
+            )
+        for key in ("budget_s", "timeout_s"):
+            if not getattr(self, key) > 0:
+                raise ValueError(f"timing.{key} is {getattr(self, key)}; it is a duration in seconds above 0")
+        for key in ("fill_s", "pause_s"):
+            if not getattr(self, key) >= 0:
+                raise ValueError(f"timing.{key} is {getattr(self, key)}; it is a duration in seconds, not below 0")
+
+    def planned_iterations(self, call_s: float) -> int:
+        """Samples for calls of about ``call_s`` seconds each."""
+        if self.num_iterations is not None:
+            return self.num_iterations
+        fitting = int(self.fill_s / call_s) if call_s > 0 else self.max_iterations
+        return min(max(fitting, self.min_iterations), max(self.max_iterations, self.min_iterations))

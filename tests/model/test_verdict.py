@@ -1,0 +1,164 @@
+"""`bound_by`: every verdict can be reached, and none without its evidence."""
+
+import dataclasses
+from itertools import product
+
+import pytest
+
+from bench.model.verdict import MeasuredPoint, best_other_efficiency, bound_by
+
+RESOURCES = ("optics", "nic", "pcie", "nvlink", "spine")
+MIB = 2**20
+
+POINT = MeasuredPoint(
+    series=("all_reduce", "native"),
+    message_bytes=64 * MIB,
+    time_s=64.0,
+    efficiency=0.95,
+    predicted_bound="optics",
+    is_over_fabric=True,
+)
+SLOW = dataclasses.replace(POINT, series=("all_to_all", "native"), efficiency=0.5)
+
+
+@pytest.mark.parametrize("resource", RESOURCES)
+def test_a_point_near_its_ceiling_is_bound_by_the_resource_that_sets_it(resource: str) -> None:
+    point = dataclasses.replace(POINT, predicted_bound=resource)
+    assert bound_by(point, [point]) == resource
+
+
+@pytest.mark.parametrize(
+    ("efficiency", "verdict"), [(0.8, "optics"), (1.05, "optics"), (0.799, "unknown"), (None, "unknown")]
+)
+def test_a_resource_binds_from_80_percent_of_the_ceiling(efficiency: float | None, verdict: str) -> None:
+    point = dataclasses.replace(POINT, efficiency=efficiency)
+    assert bound_by(point, [point]) == verdict
+
+
+def test_without_a_prediction_nothing_is_named() -> None:
+    point = dataclasses.replace(POINT, predicted_bound=None, efficiency=None)
+    assert bound_by(point, [point, SLOW]) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("slow_efficiency", "other", "verdict"),
+    [
+        (0.5, POINT, "backend"),
+        (0.79, dataclasses.replace(POINT, efficiency=0.9), "backend"),
+        (0.5, dataclasses.replace(POINT, efficiency=0.899), "unknown"),
+        (0.5, dataclasses.replace(POINT, efficiency=None), "unknown"),
+        (0.8, POINT, "optics"),
+        # Another algorithm of the same collective is evidence, another size of the same series is not.
+        (0.5, dataclasses.replace(POINT, series=("all_to_all", "pairwise")), "backend"),
+        (
+            0.5,
+            dataclasses.replace(POINT, series=SLOW.series, message_bytes=128 * MIB, time_s=128.0),
+            "unknown",
+        ),
+        # Nor is what never crossed the links.
+        (0.5, dataclasses.replace(POINT, is_over_fabric=False), "unknown"),
+    ],
+)
+def test_backend_needs_evidence(slow_efficiency: float, other: MeasuredPoint, verdict: str) -> None:
+    point = dataclasses.replace(SLOW, efficiency=slow_efficiency)
+    assert bound_by(point, [point]) == ("optics" if slow_efficiency >= 0.8 else "unknown")
+    assert bound_by(point, [point, other]) == verdict
+
+
+def test_backend_only_ever_with_evidence() -> None:
+    """For every combination of two points: below 0.8, over the fabric, and another series at 0.9 over it."""
+    efficiencies = (None, 0.1, 0.79, 0.8, 0.89, 0.9, 1.1)
+    for mine, its, here, there, same in product(
+        efficiencies, efficiencies, (True, False), (True, False), (True, False)
+    ):
+        point = dataclasses.replace(SLOW, efficiency=mine, is_over_fabric=here)
+        other = dataclasses.replace(
+            POINT,
+            series=SLOW.series if same else POINT.series,
+            message_bytes=2 * SLOW.message_bytes,
+            efficiency=its,
+            is_over_fabric=there,
+        )
+        has_evidence = its is not None and its >= 0.9 and there and not same
+        is_below = mine is not None and mine < 0.8 and here
+        assert (bound_by(point, [point, other]) == "backend") == (is_below and has_evidence)
+
+
+def test_loopback_is_never_bound_by_a_resource() -> None:
+    efficiencies = (None, 0.5, 0.8, 1.0, 2.3)
+    for efficiency, resource, times in product(
+        efficiencies, (*RESOURCES, None), ((1.0, 1.1, 1.2), (1.0, 4.0, 16.0))
+    ):
+        series = [
+            MeasuredPoint(
+                series=("all_reduce", "native"),
+                message_bytes=MIB * 4**i,
+                time_s=time_s,
+                efficiency=efficiency,
+                predicted_bound=resource,
+                is_over_fabric=False,
+            )
+            for i, time_s in enumerate(times)
+        ]
+        assert {bound_by(point, [*series, POINT]) for point in series} <= {"latency", "unknown"}
+
+
+def _sweep(times_s: list[float], efficiency: float | None = 0.1) -> list[MeasuredPoint]:
+    """One series, each message twice the one before."""
+    return [
+        dataclasses.replace(POINT, message_bytes=1024 * 2**i, time_s=time_s, efficiency=efficiency)
+        for i, time_s in enumerate(times_s)
+    ]
+
+
+def test_a_time_that_hardly_depends_on_its_bytes_is_latency() -> None:
+    sweep = _sweep([1.0, 1.1, 1.2, 1.4, 1.9, 4.0, 8.0])
+    assert [bound_by(point, sweep) for point in sweep] == ["latency"] * 5 + ["unknown"] * 2
+
+
+def test_a_time_in_proportion_to_its_bytes_is_not_latency() -> None:
+    sweep = _sweep([1.0, 2.0, 4.0, 8.0, 16.0])
+    assert {bound_by(point, sweep) for point in sweep} == {"unknown"}
+
+
+def test_latency_needs_no_ceiling() -> None:
+    sweep = _sweep([1.0, 1.0, 1.0], efficiency=None)
+    assert {bound_by(point, sweep) for point in sweep} == {"latency"}
+
+
+def test_latency_goes_before_backend_but_not_before_the_ceiling() -> None:
+    sweep = _sweep([1.0, 1.0, 1.0])
+    evidence = dataclasses.replace(POINT, series=("send_recv", "ring"))
+    assert {bound_by(point, [*sweep, evidence]) for point in sweep} == {"latency"}
+    at_ceiling = _sweep([1.0, 1.0, 1.0], efficiency=0.9)
+    assert {bound_by(point, at_ceiling) for point in at_ceiling} == {"optics"}
+
+
+@pytest.mark.parametrize("num_sizes", [1, 2])
+def test_sizes_within_a_factor_of_four_say_nothing_about_latency(num_sizes: int) -> None:
+    sweep = _sweep([1.0] * num_sizes)
+    assert {bound_by(point, sweep) for point in sweep} == {"unknown"}
+
+
+def test_other_series_say_nothing_about_latency() -> None:
+    sweep = _sweep([1.0, 2.0, 4.0])
+    other = [dataclasses.replace(point, series=("send_recv", "ring"), time_s=1.0) for point in sweep]
+    assert {bound_by(point, [*sweep, *other]) for point in sweep} == {"unknown"}
+
+
+def test_the_order_of_points_does_not_matter() -> None:
+    points = [*_sweep([1.0, 1.1, 1.2, 4.0]), SLOW]
+    verdicts = [bound_by(point, points) for point in points]
+    assert [bound_by(point, points[::-1]) for point in points] == verdicts
+
+
+def test_an_empty_message_is_latency() -> None:
+    empty = dataclasses.replace(POINT, message_bytes=0, time_s=1.0, efficiency=None)
+    full = dataclasses.replace(POINT, efficiency=None)
+    assert bound_by(empty, [empty, full]) == "latency"
+    assert bound_by(full, [empty, full]) == "unknown"
+
+
+def test_best_other_efficiency() -> None:
+    assert best_other_efficiency(SLOW, [SLOW, POINT]) == 0.95
+    assert best_other_efficiency(SLOW, [SLOW]) == 0
