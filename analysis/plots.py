@@ -36,15 +36,21 @@ def busbw_figure(run: Run) -> Figure:
         _draw_busbw(above, points, name, colour, marker, factor)
         judged = points[points["efficiency"].notna()]
         below.plot(
-            judged["message_bytes"], judged["efficiency"].astype(float), color=colour, marker=marker, label=name
+            judged["message_bytes"],
+            judged["efficiency"].astype(float),
+            color=colour,
+            marker=marker,
+            label=name,
         )
     _draw_ceilings(above, run.summary, factor)
     above.set_ylabel(f"busbw, {unit}")
     above.set_ylim(bottom=0)
-    above.legend(fontsize="small", frameon=False, loc="upper left")
+    above.legend(fontsize="small", framealpha=0.85, edgecolor="none", loc="best")
     above.set_title(_title(run), loc="left", fontsize="medium")
     if scale:
-        right = above.secondary_yaxis("right", functions=(lambda y: y * scale / 1e3, lambda y: y * 1e3 / scale))
+        right = above.secondary_yaxis(
+            "right", functions=(lambda y: y * scale / 1e3, lambda y: y * 1e3 / scale)
+        )
         right.set_ylabel("at full speed, GB/s")
     below.axhline(1.0, color="black", linewidth=1, linestyle="--")
     if run.summary["efficiency"].notna().any():
@@ -86,25 +92,32 @@ def _draw_busbw(axes: Axes, points: pd.DataFrame, name: str, colour: str, marker
     high = busbw * time_s / points["time_low_s"].astype(float)
     errors = [(busbw - low).clip(lower=0).fillna(0), (high - busbw).clip(lower=0).fillna(0)]
     axes.errorbar(
-        points["message_bytes"], busbw, yerr=errors, color=colour, marker=marker, label=name, capsize=2, linewidth=1.5
+        points["message_bytes"],
+        busbw,
+        yerr=errors,
+        color=colour,
+        marker=marker,
+        label=name,
+        capsize=2,
+        linewidth=1.5,
     )
 
 
 def _draw_ceilings(axes: Axes, summary: pd.DataFrame, factor: float) -> None:
-    """The ceiling of each collective where its rate shows; equal ones lie on one line, which is labelled once."""
-    known = summary[summary["efficiency"].notna()]
-    drawn: list[float] = []
+    """The ceiling of each collective, where the message is long enough for it; ones that coincide draw as one line."""
+    known = summary[summary["ceiling_busbw_gbytes_per_s"].notna()]
+    if known.empty:
+        return
+    label: str | None = "ceiling"
     for _, points in known.groupby("collective", sort=False):
         ceiling = points.sort_values("message_bytes").drop_duplicates("message_bytes")
         values = ceiling["ceiling_busbw_gbytes_per_s"].astype(float) * factor
-        last = float(values.iloc[-1])
-        label = None if drawn else "ceiling"
-        axes.plot(
-            ceiling["message_bytes"], values, color="black", linestyle="--", linewidth=1.2, marker="_", label=label
-        )
-        drawn.append(last)
-    if drawn:
-        axes.axhline(max(drawn), color="black", linewidth=0.6, linestyle=":")
+        axes.plot(ceiling["message_bytes"], values, color="black", linestyle="--", linewidth=1.0, label=label)
+        label = None
+    measured = float(summary["busbw_gbytes_per_s"].astype(float).max())
+    judged = known[known["efficiency"].notna()]["ceiling_busbw_gbytes_per_s"].astype(float)
+    # Just above the token bucket the ceiling is far out of sight, and says nothing there.
+    axes.set_ylim(top=1.15 * factor * max(measured, float(judged.max()) if len(judged) else 0.0))
 
 
 def _title(run: Run) -> str:

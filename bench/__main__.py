@@ -8,5 +8,7 @@ VERBS = ("run", "predict", "catalog")
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]
-    is_run = not arguments or (arguments[0] not in VERBS and arguments[0] not in ("--help", "-h", "--version"))
+    is_run = not arguments or (
+        arguments[0] not in VERBS and arguments[0] not in ("--help", "-h", "--version")
+    )
     sys.exit(main(["run", *arguments] if is_run else arguments))

@@ -82,7 +82,9 @@ def read_entry(group: str, name_or_path: str) -> dict[str, Any]:
     if is_path(name_or_path):
         path = Path(name_or_path).expanduser()
         if not path.is_file():
-            raise ValueError(f"{group}={name_or_path}: there is no such file; a name without '/' is looked up in the catalog")
+            raise ValueError(
+                f"{group}={name_or_path}: there is no such file; a name without '/' is looked up in the catalog"
+            )
     else:
         path = CONF_DIR / group / f"{name_or_path}.yaml"
         if not path.is_file():
@@ -90,7 +92,7 @@ def read_entry(group: str, name_or_path: str) -> dict[str, Any]:
             known = [name for name in names(group) if name not in PLACEHOLDERS]
             raise ValueError(unknown_name(group, name_or_path, known, hint))
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe loader
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):

@@ -18,7 +18,9 @@ EXIT_BAD_INPUT: Final = 2
 EXIT_RANK_DIED: Final = 3
 EXIT_INTERRUPTED: Final = 130
 
-_DESCRIPTION: Final = "Do my collectives run at the line rate of my optics, and what would other optics buy me?"
+_DESCRIPTION: Final = (
+    "Do my collectives run at the line rate of my optics, and what would other optics buy me?"
+)
 _EXAMPLES: Final = """\
 examples:
   linerate run                                            the emulated fabric, 4 hosts, 400G slowed 1000 times
@@ -28,7 +30,19 @@ examples:
   linerate predict transceiver=800g-osfp-dr8 fabric=dgx_h100 fabric.num_hosts=16
   linerate catalog 800g dr8
 """
-_LATER: Final = ("validate", "fit", "report", "compare", "ab", "import", "doctor", "preflight", "pairs", "soak", "impact")
+_LATER: Final = (
+    "validate",
+    "fit",
+    "report",
+    "compare",
+    "ab",
+    "import",
+    "doctor",
+    "preflight",
+    "pairs",
+    "soak",
+    "impact",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,12 +51,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if f"{_own_prefix()}RANK" in os.environ:
         return _as_rank()
     if arguments and arguments[0] in _LATER:
-        return _refused(f"the verb {arguments[0]!r} is not in this version ({bench.__version__}); there are run, predict, catalog")
+        return _refused(
+            f"the verb {arguments[0]!r} is not in this version ({bench.__version__}); there are run, predict, catalog"
+        )
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     unknown = [word for word in rest if word.startswith("-")]
     if unknown:
-        return _refused(f"{unknown[0]} is not an option of `linerate {options.verb}`; see `linerate {options.verb} --help`")
+        return _refused(
+            f"{unknown[0]} is not an option of `linerate {options.verb}`; see `linerate {options.verb} --help`"
+        )
     try:
         match options.verb:
             case "run":
@@ -70,8 +88,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"linerate {bench.__version__}")
     verbs = parser.add_subparsers(dest="verb", metavar="verb")
-    run = verbs.add_parser("run", help="measure; starts its own ranks or joins those of torchrun, mpirun, srun")
-    run.add_argument("overrides", nargs="*", help="key=value, for example transceiver=800g-osfp-dr8 sizes=quick")
+    run = verbs.add_parser(
+        "run", help="measure; starts its own ranks or joins those of torchrun, mpirun, srun"
+    )
+    run.add_argument(
+        "overrides", nargs="*", help="key=value, for example transceiver=800g-osfp-dr8 sizes=quick"
+    )
     run.add_argument("--cfg", choices=["job"], help="print the configuration and stop")
     for flag in ("--resume", "--format", "--config-dir", "--multirun"):
         run.add_argument(flag, nargs="?", const="", help=argparse.SUPPRESS)
@@ -79,7 +101,9 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("overrides", nargs="*", help="key=value, as for run")
     predict.add_argument("--out", metavar="FILE.csv", type=Path, help="also write the table there")
     catalog = verbs.add_parser("catalog", help="the transceivers it knows")
-    catalog.add_argument("words", nargs="*", metavar="WORD", help="show only entries that hold every word, e.g. 800g smf")
+    catalog.add_argument(
+        "words", nargs="*", metavar="WORD", help="show only entries that hold every word, e.g. 800g smf"
+    )
     catalog.add_argument("--json", action="store_true", help="all fields, as JSON")
     return parser
 
@@ -131,7 +155,9 @@ def _close(path: Path, exit_status: int, reason: str | None, logs: Path) -> int:
 
     if not (path / MANIFEST).exists():
         if exit_status:
-            sys.stderr.write(f"linerate: no rank began to measure: {reason or f'exit status {exit_status}'}\n")
+            sys.stderr.write(
+                f"linerate: no rank began to measure: {reason or f'exit status {exit_status}'}\n"
+            )
         return exit_status
     folder = RunFolder(path)
     if reason is not None:
@@ -182,7 +208,9 @@ def _as_rank() -> int:
     identity = discover(os.environ)
     assert identity is not None
     kind = config.launcher.kind
-    status, _ = _measure(Resolved(config=config, kind=kind, identity=identity, num_ranks=identity.size, note=None))
+    status, _ = _measure(
+        Resolved(config=config, kind=kind, identity=identity, num_ranks=identity.size, note=None)
+    )
     sys.stdout.flush()
     os._exit(status)  # what there is to lose is on disk; a broken process group could hang in its destructor
 
@@ -191,13 +219,14 @@ def _measure(resolved: "Resolved") -> tuple[int, Path | None]:
     """Join the others and measure. The path is that of the run folder, on rank 0 if it got that far."""
     from bench.console import Console, Silent
     from bench.launch.external import master
+    from bench.launch.identity import is_mpi
     from bench.measure.ranks import joined
     from bench.runner import run_rank
 
     identity, config = resolved.identity, resolved.config
     assert identity is not None
     address, port = master(identity)
-    reporter = Console() if identity.rank == 0 else Silent()
+    reporter = Console(is_relayed=is_mpi(identity)) if identity.rank == 0 else Silent()
     try:
         with joined(
             rank=identity.rank,

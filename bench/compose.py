@@ -71,12 +71,16 @@ def _parse(overrides: Sequence[str]) -> list[tuple[Override, str]]:
     parsed = []
     for text in overrides:
         if text.startswith(("+", "~")):
-            raise ValueError(f"{text!r}: keys are neither added nor removed here; write {text.lstrip('+~')!r}")
+            raise ValueError(
+                f"{text!r}: keys are neither added nor removed here; write {text.lstrip('+~')!r}"
+            )
         try:
             override = OverridesParser.create().parse_override(text)
         except HydraException as error:
             if "=" not in text:
-                raise ValueError(f"{text!r} is no override; write key=value, for example sizes=quick") from error
+                raise ValueError(
+                    f"{text!r} is no override; write key=value, for example sizes=quick"
+                ) from error
             raise ValueError(f"{text!r} cannot be read: {_short(error)}") from error
         if override.is_sweep_override():
             raise ValueError(f"{text!r} asks for several runs; start one run for each value")
@@ -124,13 +128,17 @@ def _prepared(override: Override, text: str, known: list[str], names: dict[str, 
         if choice not in available:
             hint = "(`linerate catalog` lists them all)" if key == "transceiver" else ""
             listed = [name for name in available if name not in catalog.PLACEHOLDERS]
-            raise ValueError(catalog.unknown_name(key, choice, listed if key == "transceiver" else available, hint))
+            raise ValueError(
+                catalog.unknown_name(key, choice, listed if key == "transceiver" else available, hint)
+            )
         return f"{key}={choice}"
     if key in ("collectives", "passes") and isinstance(override.value(), str):
         return f"{key}=[{override.value()}]"
     if key not in known and not any(key.startswith(f"{free}.") for free in _FREE_KEYS):
         near = catalog.near_matches(key, known)
-        hint = f"; did you mean {' or '.join(near)}?" if near else "; `linerate run --cfg job` prints all keys"
+        hint = (
+            f"; did you mean {' or '.join(near)}?" if near else "; `linerate run --cfg job` prints all keys"
+        )
         raise ValueError(f"there is no key {key!r} (in {text!r}){hint}")
     return text
 
@@ -144,7 +152,9 @@ def _stored(group: str, path: str, names: dict[str, str]) -> str:
     node = catalog.read_entry(group, path)
     (catalog.transceiver if group == "transceiver" else catalog.fabric)(path)  # its own, better, errors first
     names[group] = str(node.get("name") or re.sub(r"\.ya?ml$", "", path.rsplit("/", 1)[-1]))
-    ConfigStore.instance().store(group=group, name="users_own", node={"defaults": ["schema", "_self_"], **node})
+    ConfigStore.instance().store(
+        group=group, name="users_own", node={"defaults": ["schema", "_self_"], **node}
+    )
     return f"{group}=users_own"
 
 
@@ -154,6 +164,10 @@ def _short(error: BaseException) -> str:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     full_key = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("full_key:")), "")
-    kept = [line for line in lines if not line.startswith(("full_key:", "object_type", "reference_type", "See https"))]
+    kept = [
+        line
+        for line in lines
+        if not line.startswith(("full_key:", "object_type", "reference_type", "See https"))
+    ]
     text = kept[0] if kept else type(error).__name__
     return f"{full_key}: {text}" if full_key and full_key not in text else text

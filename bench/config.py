@@ -67,7 +67,9 @@ class SizesConfig:
         if self.list_bytes is not None:
             self.list_bytes = [_size("sizes.list_bytes", size) for size in self.list_bytes]
             if not self.list_bytes:
-                raise ValueError("sizes.list_bytes is empty; give sizes, or null to use min_bytes and max_bytes")
+                raise ValueError(
+                    "sizes.list_bytes is empty; give sizes, or null to use min_bytes and max_bytes"
+                )
 
     def message_bytes(self, default_max_bytes: int) -> list[int]:
         """All sizes of the sweep, smallest first."""
@@ -146,7 +148,9 @@ class BenchConfig:
 
     def __post_init__(self) -> None:
         if self.backend == "mpi":
-            raise ValueError("backend=mpi is not available in this version; under mpirun use backend=gloo or nccl")
+            raise ValueError(
+                "backend=mpi is not available in this version; under mpirun use backend=gloo or nccl"
+            )
         _one_of("backend", self.backend, BACKENDS)
         _one_of("transport", self.transport, TRANSPORTS)
         _one_of("dtype", self.dtype, list(DATA_TYPES))

@@ -29,11 +29,13 @@ class Console:
         path: the run folder, once the run is over.
     """
 
-    def __init__(self) -> None:
-        self._out = RichConsole(highlight=False, soft_wrap=False)
-        if not self._out.is_terminal:
-            self._out = RichConsole(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
-        self._progress = RichConsole(stderr=True, highlight=False)
+    def __init__(self, *, is_relayed: bool = False) -> None:
+        """``is_relayed``: a launcher reads our output and passes it on, whatever kind of file it gave us (mpirun's is a
+        pseudo-terminal of 80 columns)."""
+        self._out = plain_or_terminal(is_relayed=is_relayed)
+        self._progress = RichConsole(
+            stderr=True, highlight=False, force_terminal=False if is_relayed else None
+        )
         self._status: Status | None = None
         self._begun_s = time.monotonic()
         self._last_size = ""
@@ -82,6 +84,14 @@ class Silent:
         pass
 
 
+def plain_or_terminal(*, is_relayed: bool = False) -> RichConsole:
+    """Standard output: in colour and as wide as the terminal, or plain and wide enough for the tables."""
+    console = RichConsole(highlight=False)
+    if console.is_terminal and not is_relayed:
+        return console
+    return RichConsole(highlight=False, width=WIDTH_WITHOUT_TERMINAL, force_terminal=False)
+
+
 def show_run(out: RichConsole, folder: RunFolder) -> None:
     """Print the table and the three sentences of a run, as far as it has come."""
     manifest, rows = folder.manifest(), summary_rows(folder.records())
@@ -112,7 +122,9 @@ def run_table(manifest: RunManifest, rows: Sequence[SummaryRow]) -> Table:
     table.add_column("efficiency", justify="right")
     table.add_column("bound by")
     previous = ""
-    for row in sorted(rows, key=lambda r: (r.collective, r.algorithm != "native", r.algorithm, r.message_bytes)):
+    for row in sorted(
+        rows, key=lambda r: (r.collective, r.algorithm != "native", r.algorithm, r.message_bytes)
+    ):
         name = series_name(row)
         if previous and name != previous:
             table.add_section()
@@ -125,7 +137,7 @@ def run_table(manifest: RunManifest, rows: Sequence[SummaryRow]) -> Table:
         if scale:
             cells.append(_rate(row.busbw_gbytes_per_s, scale))
         cells += [
-            _rate(row.ceiling_busbw_gbytes_per_s, factor),
+            "" if row.efficiency is None else _rate(row.ceiling_busbw_gbytes_per_s, factor),
             "" if row.efficiency is None else f"{row.efficiency:.1%}",
             "wrong data" if row.num_wrong_elements else row.bound_by,
         ]
@@ -135,7 +147,9 @@ def run_table(manifest: RunManifest, rows: Sequence[SummaryRow]) -> Table:
 
 
 def _title(manifest: RunManifest) -> str:
-    parts = [f"{manifest.num_ranks} ranks on {manifest.num_hosts} host{'s' if manifest.num_hosts > 1 else ''}"]
+    parts = [
+        f"{manifest.num_ranks} ranks on {manifest.num_hosts} host{'s' if manifest.num_hosts > 1 else ''}"
+    ]
     if manifest.launcher == "emulated" and manifest.links:
         links = manifest.links
         parts.append(
@@ -170,4 +184,4 @@ def _rate(rate_gbytes_per_s: float | None, factor: float) -> str:
     if rate_gbytes_per_s is None:
         return ""
     value = rate_gbytes_per_s * factor
-    return f"{value:.3g}" if value < 100 else f"{value:.1f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.3g}"

@@ -51,16 +51,22 @@ def _path(manifest: RunManifest, optics: Transceiver) -> str:
         rate = units.format_rate(manifest.links["rate_bytes_per_s"])
         full = units.format_rate(optics.mac_rate_bytes_per_s)
         return f"emulated {optics.name} links, {full} slowed {manifest.time_scale:g} times to {rate}"
-    if manifest.launcher == "local":
-        return "this machine's memory, with no optics on the path" if manifest.backend == "gloo" else "this machine's GPUs"
+    if manifest.num_hosts == 1:
+        return (
+            "this machine's memory, with no optics on the path"
+            if manifest.backend == "gloo"
+            else "this machine's GPUs"
+        )
     return f"{optics.name} optics" if optics.is_known else "optics that nobody has named"
 
 
 def _how_close(manifest: RunManifest, rows: Sequence[SummaryRow]) -> str:
     judged = [row for row in rows if row.efficiency is not None]
     if not judged:
-        if manifest.launcher == "local":
-            return "There is no line to compare with here; with launcher=emulated or on a cluster there is."
+        if manifest.num_hosts == 1 and manifest.backend == "gloo":
+            return (
+                "There is no line to compare with here; with launcher=emulated or on several hosts there is."
+            )
         if manifest.launcher == "emulated":
             return "No message was long enough to show the rate of the links; raise sizes.max_bytes."
         return "No ceiling is given, since none can be derived; name the optics with transceiver=<name> and fabric=<name>."
@@ -105,6 +111,8 @@ def _large(rows: Sequence[SummaryRow]) -> str:
                 )
             case "unknown":
                 sentences.append(f"{_listed(names)} by something that this run does not show")
+            case "latency":
+                sentences.append(f"{_listed(names)} still by latency")
             case _:
                 sentences.append(f"{_listed(names)} by the {cause}")
     return f"Large messages are limited: {'; '.join(sentences)}."

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.table import Table
 
 from bench.config import BenchConfig
+from bench.console import plain_or_terminal
 from bench.launch.resolve import prediction_target
 from bench.model import units
 from bench.model.collective import bus_factor, host_egress_bytes
@@ -78,17 +78,19 @@ def show(found: Forecast, out: Path | None) -> None:
         try:
             out.write_text(as_csv(found), encoding="utf-8")
         except OSError as error:
-            raise ValueError(f"--out {out} cannot be written ({error.strerror}); name a file in a folder that exists") from error
-    console = RichConsole(highlight=False)
-    if not console.is_terminal:
-        console = RichConsole(highlight=False, width=120)
+            raise ValueError(
+                f"--out {out} cannot be written ({error.strerror}); name a file in a folder that exists"
+            ) from error
+    console = plain_or_terminal()
     console.print(_table(found))
     console.print(
-        "Times are what the links allow; software is not in them, so small messages take longer.", markup=False
+        "Times are what the links allow; software is not in them, so small messages take longer.",
+        markup=False,
     )
     if any(prediction.is_bucket_dominated for _, prediction in found.rows):
         console.print(
-            "No time is given for messages below 8 token buckets of the emulated link: they pass it unshaped.", markup=False
+            "No time is given for messages below 8 token buckets of the emulated link: they pass it unshaped.",
+            markup=False,
         )
 
 
@@ -122,11 +124,13 @@ def _table(found: Forecast) -> Table:
     unit, factor = ("MB/s", 1e3) if found.scale > 1 else ("GB/s", 1.0)
     table = Table(title=escape(found.title), title_justify="left", title_style="bold")
     table.add_column("collective")
-    for name in ("size", "time", f"busbw {unit}", f"ceiling {unit}"):
+    for name in ("size", "time at least", f"busbw {unit}", f"ceiling {unit}"):
         table.add_column(name, justify="right")
     table.add_column("bound by")
     previous = ""
-    for point, prediction in sorted(found.rows, key=lambda row: (row[0].collective.value, row[0].message_bytes)):
+    for point, prediction in sorted(
+        found.rows, key=lambda row: (row[0].collective.value, row[0].message_bytes)
+    ):
         name = point.collective.value
         if previous and name != previous:
             table.add_section()
@@ -138,7 +142,7 @@ def _table(found: Forecast) -> Table:
             units.format_bytes(point.message_bytes),
             "" if prediction.duration_s is None else units.format_seconds(prediction.duration_s),
             _rate(prediction.busbw_bytes_per_s, factor),
-            _rate(prediction.ceiling_busbw_bytes_per_s, factor),
+            "" if prediction.is_bucket_dominated else _rate(prediction.ceiling_busbw_bytes_per_s, factor),
             bound,
         )
         previous = name

@@ -53,7 +53,11 @@ def _table(entries: Sequence[Transceiver]) -> Table:
             f"{entry.nominal_rate_gbps:g}",
             entry.pmd or "",
             f"{optical.lanes}x{optical.lane_raw_gbps:g}" if optical else "",
-            ", ".join(f"{medium} {reach:g} m" for medium, reach in (entry.reach_m or {}).items() if reach is not None),
+            ", ".join(
+                f"{medium} {reach:g} m"
+                for medium, reach in (entry.reach_m or {}).items()
+                if reach is not None
+            ),
             entry.fiber.type if entry.fiber else "",
             entry.fec.code if entry.fec else "",
             f"{entry.power.power_w_max:g}" if entry.power and entry.power.power_w_max is not None else "",

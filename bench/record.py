@@ -127,7 +127,9 @@ class RunManifest:
         content: Mapping[str, Any] = json.loads(text, parse_constant=_refuse_constant)
         if not isinstance(content, dict) or content.get("record_version") != RECORD_VERSION:
             found = content.get("record_version") if isinstance(content, dict) else None
-            raise ValueError(f"manifest: record_version is {found}; this version of linerate reads {RECORD_VERSION}")
+            raise ValueError(
+                f"manifest: record_version is {found}; this version of linerate reads {RECORD_VERSION}"
+            )
         return from_mapping(RunManifest, content, "manifest")
 
 

@@ -74,7 +74,9 @@ class RunFolder:
         """Raises ValueError where it cannot be read."""
         return RunManifest.from_json((self.path / MANIFEST).read_text(encoding="utf-8"))
 
-    def append(self, record: Record, start_s: Sequence[Sequence[float]], duration_s: Sequence[Sequence[float]]) -> None:
+    def append(
+        self, record: Record, start_s: Sequence[Sequence[float]], duration_s: Sequence[Sequence[float]]
+    ) -> None:
         """Add one finished point: its samples first, then the record that makes it count; both are synced.
 
         Shape: (num_ranks, num_samples) for both matrices, in seconds.
@@ -144,7 +146,9 @@ class RunFolder:
             for part in parts:
                 table = pq.read_table(part)
                 if writer is None:
-                    writer = stack.enter_context(pq.ParquetWriter(temporary, table.schema, compression="zstd"))
+                    writer = stack.enter_context(
+                        pq.ParquetWriter(temporary, table.schema, compression="zstd")
+                    )
                 writer.write_table(table)
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import bench
 from bench import provenance
 from bench.config import BenchConfig
 from bench.launch.identity import OWN_PREFIX, RankIdentity
@@ -79,6 +80,8 @@ def run_rank(
     hosts = _agree(config, ranks)
     links = json.loads(environ.get(f"{OWN_PREFIX}LINKS", "null"))
     net = network(config, kind, ranks.size, delay_s=links["delay_s"] if links else 0.0)
+    if net is not None and net.num_hosts > 1 and len(set(hosts)) == 1:
+        net = None  # all ranks are on one machine, whatever fabric was named: no optics are on the path
     plan = points(config, ranks.size, default_max_bytes(config))
     folder = None
     if ranks.rank == 0:
@@ -87,7 +90,9 @@ def run_rank(
         if folder is not None:
             reporter.begin(manifest)
     if ranks.from_rank_0(float(ranks.rank == 0 and folder is None)):
-        raise ValueError(f"rank 0 cannot write to run_dir {config.run_dir}; give another with run_dir=/a/folder")
+        raise ValueError(
+            f"rank 0 cannot write to run_dir {config.run_dir}; give another with run_dir=/a/folder"
+        )
     interrupt = Interrupt()
     with interrupt.caught():
         try:
@@ -218,7 +223,11 @@ def _algorithm_source(point: Point, backend: str) -> str:
 def _fabric_bytes_per_rank(point: Point, num_hosts: int, backend: str) -> float | None:
     if point.num_ranks % num_hosts:
         return None
-    if num_hosts > 1 and _algorithm_source(point, backend) == "unknown" and point.collective is Collective.all_reduce:
+    if (
+        num_hosts > 1
+        and _algorithm_source(point, backend) == "unknown"
+        and point.collective is Collective.all_reduce
+    ):
         return None
     ranks_per_host = point.num_ranks // num_hosts
     return host_egress_bytes(point.spec, ranks_per_host) / ranks_per_host
@@ -226,7 +235,7 @@ def _fabric_bytes_per_rank(point: Point, num_hosts: int, backend: str) -> float 
 
 def _agree(config: BenchConfig, ranks: Ranks) -> list[str]:
     """Host name of every rank; all ranks must have been given the same configuration and version."""
-    mine = f"{config.sha256()} {provenance.bench.__version__}"
+    mine = f"{config.sha256()} {bench.__version__}"
     everyones = ranks.gathered_text(mine)
     differing = [rank for rank, theirs in enumerate(everyones) if theirs != everyones[0]]
     if differing:

@@ -146,7 +146,9 @@ def _row(record: Record, verdict: str, other_efficiency: float) -> SummaryRow:
         time_s=statistics.median_s if statistics else None,
         time_low_s=statistics.low_s if statistics else None,
         time_high_s=statistics.high_s if statistics else None,
-        time_mean_rank_mean_s=sum(record.rank_mean_s) / len(record.rank_mean_s) if record.rank_mean_s else None,
+        time_mean_rank_mean_s=sum(record.rank_mean_s) / len(record.rank_mean_s)
+        if record.rank_mean_s
+        else None,
         time_p95_s=statistics.p95_s if statistics else None,
         time_p99_s=statistics.p99_s if statistics else None,
         time_max_s=statistics.max_s if statistics else None,
@@ -165,14 +167,14 @@ def _row(record: Record, verdict: str, other_efficiency: float) -> SummaryRow:
     )
 
 
-def _warnings(
-    record: Record, verdict: str, share: float | None, other_efficiency: float
-) -> list[str]:
+def _warnings(record: Record, verdict: str, share: float | None, other_efficiency: float) -> list[str]:
     found = list(record.warnings)
     if record.num_wrong_elements:
         found.append(f"wrong_data: {record.num_wrong_elements} elements; no bandwidth is given")
     if record.is_bucket_dominated:
-        found.append("emulation_bucket: the message is below 8 token buckets, so the link's rate does not show")
+        found.append(
+            "emulation_bucket: the message is below 8 token buckets, so the link's rate does not show"
+        )
     if record.also_bound_by and verdict == record.predicted_bound:
         found.append(f"tie: {', '.join(record.also_bound_by)} within 1 % of {verdict}")
     if verdict == "backend" and share is not None:
@@ -180,9 +182,9 @@ def _warnings(
             f"backend: {share:.0%} of the ceiling here, {other_efficiency:.0%} elsewhere in this run over the same links"
         )
     if record.steal_share is not None and record.steal_share > STEAL_WARNING_SHARE:
-        found.append(f"noisy_host: {record.steal_share:.0%} of processor time went to other machines; repeat when quiet")
+        found.append(
+            f"noisy_host: {record.steal_share:.0%} of processor time went to other machines; repeat when quiet"
+        )
     if record.status == "complete" and 0 < len(record.durations_s) < 6:
         found.append("few_samples: an interval of the median needs 6; raise timing.num_iterations")
     return found
-
-

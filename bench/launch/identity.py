@@ -152,9 +152,9 @@ def _identity(
 def _number(name: str, values: Mapping[str, str], source: str) -> int:
     text = values.get(name)
     if text is None:
-        raise ValueError(f"{name} is not set, though other variables of {source} are; unset them, or start under {source}")
+        raise ValueError(
+            f"{name} is not set, though other variables of {source} are; unset them, or start under {source}"
+        )
     if not re.fullmatch(r"-?\d+", text):
         raise ValueError(f"{name} is {text!r}; it must be a whole number")
     return int(text)
-
-

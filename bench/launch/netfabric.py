@@ -54,18 +54,21 @@ class NetFabric:
         """Build everything. The caller is root of a user namespace and alone in a fresh network namespace.
 
         Raises:
-            OSError, NetlinkError: the kernel refused; nothing outlives the namespace.
+            OSError: the kernel refused; nothing outlives the namespace.
         """
         self._shape = shape
         self.has_delay = False
         self.hosts: list[Host] = []
         self._outer = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        with IPRoute() as netlink:
-            netlink.link("add", ifname=_BRIDGE, kind="bridge")
-            self._bridge = netlink.link_lookup(ifname=_BRIDGE)[0]
-            netlink.link("set", index=self._bridge, mtu=shape.mtu_bytes, state="up")
-            for number in range(num_hosts):
-                self.hosts.append(self._add_host(netlink, number))
+        try:
+            with IPRoute() as netlink:
+                netlink.link("add", ifname=_BRIDGE, kind="bridge")
+                self._bridge = netlink.link_lookup(ifname=_BRIDGE)[0]
+                netlink.link("set", index=self._bridge, mtu=shape.mtu_bytes, state="up")
+                for number in range(num_hosts):
+                    self.hosts.append(self._add_host(netlink, number))
+        except NetlinkError as error:
+            raise OSError(error.code, f"netlink: {os.strerror(error.code)}") from error
 
     @property
     def applied_delay_s(self) -> float:
@@ -132,5 +135,3 @@ class NetFabric:
             return False  # this kernel has no netem; the manifest says that nothing is delayed
         self.has_delay = True
         return True
-
-

@@ -1,6 +1,7 @@
 """`resolve`: what every ``auto`` of a configuration means here, and whether this machine can hold the run."""
 
 import copy
+import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -114,7 +115,10 @@ def network(config: BenchConfig, kind: str, num_ranks: int, *, delay_s: float) -
     if kind == "local" and config.backend != "nccl":
         return None
     transport = "unknown" if config.transport == "auto" else config.transport
-    return real_network(config.transceiver, config.fabric, Transport(transport), num_ranks)
+    found = real_network(config.transceiver, config.fabric, Transport(transport), num_ranks)
+    if found is not None and config.backend != "nccl":
+        return dataclasses.replace(found, nvlink_bytes_per_s=None)  # gloo moves host memory
+    return found
 
 
 def prediction_target(config: BenchConfig) -> tuple[Network, list[Point], BenchConfig]:
@@ -131,7 +135,9 @@ def prediction_target(config: BenchConfig) -> tuple[Network, list[Point], BenchC
     else:
         _settle_real(config, "external")
         if not config.fabric.is_known:
-            raise ValueError("nothing can be predicted without a fabric; name it with fabric=<name> (files of conf/fabric)")
+            raise ValueError(
+                "nothing can be predicted without a fabric; name it with fabric=<name> (files of conf/fabric)"
+            )
         if not config.transceiver.is_known:
             raise ValueError("nothing can be predicted without optics; name them with transceiver=<name>")
         if config.fabric.num_hosts is None:
@@ -156,7 +162,9 @@ def _launcher(
                 f"(rank {identity.rank} of {identity.size}); leave launcher out"
             )
         if asked == "slurm" and identity.source != "slurm":
-            raise ValueError(f"launcher=slurm, but {identity.source} has started this rank; leave launcher out")
+            raise ValueError(
+                f"launcher=slurm, but {identity.source} has started this rank; leave launcher out"
+            )
         return "external", None
     if asked in ("external", "slurm"):
         raise ValueError(
@@ -171,7 +179,9 @@ def _launcher(
         raise ValueError(
             "launcher.num_ranks counts the ranks of launcher=local; give that too, or emulation.num_hosts instead"
         )
-    optics = config.transceiver if config.transceiver.is_known else catalog.transceiver(catalog.EMULATED_DEFAULT)
+    optics = (
+        config.transceiver if config.transceiver.is_known else catalog.transceiver(catalog.EMULATED_DEFAULT)
+    )
     lacking = missing(link_shape(optics, config.emulation))
     if lacking is None:
         return "emulated", None
@@ -192,11 +202,17 @@ def _settle_emulated(config: BenchConfig) -> None:
             "and its neighbours; leave one of the two out"
         )
     if config.launcher.num_ranks is not None:
-        raise ValueError("launcher.num_ranks is for launcher=local; here emulation.num_hosts x ranks_per_host counts")
+        raise ValueError(
+            "launcher.num_ranks is for launcher=local; here emulation.num_hosts x ranks_per_host counts"
+        )
     if config.transport not in ("auto", "tcp"):
-        raise ValueError(f"transport={config.transport} cannot be emulated: the links carry TCP; leave it out")
+        raise ValueError(
+            f"transport={config.transport} cannot be emulated: the links carry TCP; leave it out"
+        )
     config.transport = "tcp"
-    config.timing.pause_s = max(config.timing.pause_s, pause_s(link_shape(config.transceiver, config.emulation)))
+    config.timing.pause_s = max(
+        config.timing.pause_s, pause_s(link_shape(config.transceiver, config.emulation))
+    )
 
 
 def _settle_real(config: BenchConfig, kind: str) -> None:
@@ -209,17 +225,23 @@ def _settle_real(config: BenchConfig, kind: str) -> None:
     if kind == "local" and config.launcher.num_ranks is not None and config.backend == "nccl":
         gpus = num_gpus()
         if config.launcher.num_ranks > gpus:
-            raise ValueError(f"launcher.num_ranks is {config.launcher.num_ranks}, but there are {gpus} GPUs; one rank needs one")
+            raise ValueError(
+                f"launcher.num_ranks is {config.launcher.num_ranks}, but there are {gpus} GPUs; one rank needs one"
+            )
 
 
 def _backend(config: BenchConfig, kind: str, identity: RankIdentity | None, size: int) -> str:
     if kind == "emulated":
         if config.backend == "nccl":
-            raise ValueError("backend=nccl does not run on the emulated fabric, whose hosts share no GPU; leave it out")
+            raise ValueError(
+                "backend=nccl does not run on the emulated fabric, whose hosts share no GPU; leave it out"
+            )
         return "gloo"
     here = (identity.local_size or identity.local_rank + 1) if identity else size
     if config.backend == "nccl" and num_gpus() < here:
-        raise ValueError(f"backend=nccl needs one GPU per rank; {here} ranks here and {num_gpus()} GPUs; use backend=gloo")
+        raise ValueError(
+            f"backend=nccl needs one GPU per rank; {here} ranks here and {num_gpus()} GPUs; use backend=gloo"
+        )
     if config.backend == "auto":
         return "nccl" if 0 < here <= num_gpus() else "gloo"
     return config.backend
@@ -235,7 +257,9 @@ def _check_memory(config: BenchConfig, kind: str, size: int) -> None:
     available = psutil.virtual_memory().available
     if needed > available:
         most = available // (RANK_BYTES + on_host_bytes)
-        keys = "emulation.num_hosts x emulation.ranks_per_host" if kind == "emulated" else "launcher.num_ranks"
+        keys = (
+            "emulation.num_hosts x emulation.ranks_per_host" if kind == "emulated" else "launcher.num_ranks"
+        )
         raise ValueError(
             f"{size} ranks ({keys}) with messages of {units.format_bytes(largest)} need about "
             f"{units.format_bytes(needed)} of memory, and {units.format_bytes(available)} are free: at most {most} ranks, "

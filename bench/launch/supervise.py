@@ -111,7 +111,7 @@ def _start(
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "bench"],
             env=environment,
-            preexec_fn=prepare,
+            preexec_fn=prepare,  # noqa: PLW1509 - the supervisor has a single thread
             stdin=subprocess.DEVNULL,
             stdout=None if rank == 0 else log,
             stderr=None if rank == 0 else log,
@@ -148,7 +148,10 @@ def _after_failure(
     _end(ranks, signal.SIGTERM)
     states = [rank.returncode for rank in ranks]
     # A signal nobody here sent is the cause; ranks that only lost their peer ended by themselves, with a status.
-    killed = next((number for number, state in enumerate(states) if state < 0 and _was_early(number, first, states)), None)
+    killed = next(
+        (number for number, state in enumerate(states) if state < 0 and _was_early(number, first, states)),
+        None,
+    )
     culprit = first if killed is None else killed
     if signals:
         return Outcome(exit_status=EXIT_INTERRUPTED, reason=f"{_name(signals[0])}")
@@ -160,7 +163,8 @@ def _after_failure(
         return Outcome(exit_status=own_status, reason=None)
     said = _last_words(log_folder / f"rank{culprit}.log")
     return Outcome(
-        exit_status=EXIT_RANK_DIED, reason=f"rank {culprit} ended with status {state}{': ' + said if said else ''}"
+        exit_status=EXIT_RANK_DIED,
+        reason=f"rank {culprit} ended with status {state}{': ' + said if said else ''}",
     )
 
 

@@ -33,7 +33,7 @@ class Pattern:
         """Different ranks send different values up to here: half of the room, at most 251."""
         if self.dtype.exact_bits is None:
             return 251
-        room = 2**self.dtype.exact_bits // self.num_ranks
+        room = (1 << self.dtype.exact_bits) // self.num_ranks
         return max(1, min(251, room // 2))
 
     @property
@@ -41,7 +41,7 @@ class Pattern:
         """Positions repeat after so many elements: as many as the room that the sum leaves, at most about a million."""
         if self.dtype.exact_bits is None:
             return 999_983
-        room = 2**self.dtype.exact_bits // self.num_ranks - self.ranks_period
+        room = (1 << self.dtype.exact_bits) // self.num_ranks - self.ranks_period
         return max(1, min(999_983, room))
 
     def base(self, first: int, count: int) -> torch.Tensor:

@@ -27,8 +27,8 @@ class CudaStopwatch:
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._begin = torch.cuda.Event(enable_timing=True)
-        self._end = torch.cuda.Event(enable_timing=True)
+        self._begin = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        self._end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
     def elapsed_s(self, operation: Callable[[], None]) -> float:
         stream = torch.cuda.current_stream(self._device)

@@ -78,9 +78,7 @@ def send_recv(spec: WorkloadSpec, ranks: Ranks) -> Workload:
     def count_wrong() -> int:
         return num_wrong(incoming, spec.pattern.sent(previous, 0, spec.count))
 
-    return Workload(
-        reset=lambda: _spoil(incoming), call=call, count_wrong=count_wrong, restores_input=False
-    )
+    return Workload(reset=lambda: _spoil(incoming), call=call, count_wrong=count_wrong, restores_input=False)
 
 
 def all_to_all(spec: WorkloadSpec, ranks: Ranks) -> Workload:

@@ -51,7 +51,9 @@ class Fabric:
         ):
             value = getattr(self, key)
             if value is not None and value <= 0:
-                raise ValueError(f"fabric.{key} is {value}; it must be above 0, or null where it is not known")
+                raise ValueError(
+                    f"fabric.{key} is {value}; it must be above 0, or null where it is not known"
+                )
         if self.oversubscription < 1:
             raise ValueError(
                 f"fabric.oversubscription is {self.oversubscription}; 1 is non-blocking, 2 halves the uplinks"
@@ -112,8 +114,7 @@ def real_network(
         return None
     ranks_per_host = fabric.ranks_per_host
     assert ranks_per_host is not None
-    if num_ranks < ranks_per_host:
-        ranks_per_host = num_ranks
+    ranks_per_host = min(ranks_per_host, num_ranks)
     if num_ranks % ranks_per_host:
         raise ValueError(
             f"{num_ranks} ranks do not fill hosts of {ranks_per_host} (fabric.ranks_per_host); "

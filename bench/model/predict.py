@@ -110,9 +110,7 @@ def predict(spec: CollectiveSpec, network: Network) -> Prediction:
     loads = []
     if egress_bytes:
         for resource, capacity in network.port_bytes_per_s.items():
-            loads.append(
-                Load(resource=resource, payload_bytes=per_port_bytes, capacity_bytes_per_s=capacity)
-            )
+            loads.append(Load(resource=resource, payload_bytes=per_port_bytes, capacity_bytes_per_s=capacity))
         if network.spine_bytes_per_s is not None:
             loads.append(
                 Load(

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import bdtr  # scipy.stats takes 0.6 s to import; this is its binomial distribution function
+from scipy.special import (
+    bdtr,
+)  # scipy.stats takes 0.6 s to import; this is its binomial distribution function
 
 CONFIDENCE: Final = 0.95
 MIN_SAMPLES_P99: Final = 100

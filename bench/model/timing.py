@@ -39,7 +39,9 @@ class TimingPlan:
                 raise ValueError(f"timing.{key} is {getattr(self, key)}; it is a duration in seconds above 0")
         for key in ("fill_s", "pause_s"):
             if not getattr(self, key) >= 0:
-                raise ValueError(f"timing.{key} is {getattr(self, key)}; it is a duration in seconds, not below 0")
+                raise ValueError(
+                    f"timing.{key} is {getattr(self, key)}; it is a duration in seconds, not below 0"
+                )
 
     def planned_iterations(self, call_s: float) -> int:
         """Samples for calls of about ``call_s`` seconds each."""

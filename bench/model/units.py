@@ -35,14 +35,12 @@ def bytes_per_s_from_gbytes_per_s(rate_gbytes_per_s: float) -> float:
     return rate_gbytes_per_s * GIGA
 
 
-def parse_bytes(text: str | int | float) -> int:
+def parse_bytes(text: str | float) -> int:
     """Read a number of bytes: 8388608, '8MiB', '8M' (binary, as nccl-tests reads it), '1.5GiB', '10MB' (decimal).
 
     Raises:
         ValueError: not a number of bytes, or not a whole one.
     """
-    if isinstance(text, bool):
-        raise ValueError(f"{text!r} is not a number of bytes; write 8MiB, 1GiB or a plain number")
     match = re.fullmatch(r"\s*([+-]?\d+(?:\.\d*)?(?:e\+?\d+)?)\s*([a-z]*)\s*", str(text), re.IGNORECASE)
     factor = _BYTE_FACTORS.get(match[2].lower()) if match else None
     if match is None or factor is None:

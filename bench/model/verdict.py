@@ -1,5 +1,6 @@
 """`bound_by`: which resource limits a measured point, decided only on evidence."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -9,10 +10,9 @@ BACKEND_EVIDENCE: Final = 0.9
 """A point below 0.8 of its ceiling is called bound by the backend only if another collective or algorithm of the same
 run reached 0.9 over the same links."""
 
-LATENCY_TIME_RATIO: Final = 2.0
-LATENCY_SIZE_RATIO: Final = 4.0
-"""A point is bound by latency when its message is at least 4 times the smallest one's, or is the smallest, and yet takes
-less than twice as long: its time hardly depends on its bytes."""
+LATENCY_ELASTICITY: Final = 0.5
+"""A point is bound by latency where its time grows with less than the square root of its bytes. For a time a + S / b the
+exponent is the share of the second term, so below one half the constant term is the larger one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,17 +60,19 @@ def best_other_efficiency(point: MeasuredPoint, points: Sequence[MeasuredPoint])
 
 
 def _is_latency_bound(point: MeasuredPoint, points: Sequence[MeasuredPoint]) -> bool:
+    """Compare with the next smaller message of the series; the smallest with the next larger."""
     if point.efficiency is not None and point.efficiency >= BACKEND_BELOW:
         return False
-    series = sorted(
-        (other for other in points if other.series == point.series), key=lambda p: p.message_bytes
-    )
-    smallest = series[0]
-    if smallest.message_bytes == 0:
-        return point.message_bytes == 0
-    far = [p for p in series if p.message_bytes >= LATENCY_SIZE_RATIO * smallest.message_bytes]
-    flat = [p for p in far if p.time_s < LATENCY_TIME_RATIO * smallest.time_s]
-    if point.message_bytes >= LATENCY_SIZE_RATIO * smallest.message_bytes:
-        return point in flat
-    # The smallest points are latency-bound if four times their bytes still take less than twice their time.
-    return bool(far) and far[0] in flat
+    series = [other for other in points if other.series == point.series]
+    smaller = [other for other in series if 0 < other.message_bytes < point.message_bytes]
+    larger = [other for other in series if other.message_bytes > point.message_bytes > 0]
+    if smaller:
+        return _elasticity(max(smaller, key=lambda p: p.message_bytes), point) < LATENCY_ELASTICITY
+    if larger:
+        return _elasticity(point, min(larger, key=lambda p: p.message_bytes)) < LATENCY_ELASTICITY
+    return False
+
+
+def _elasticity(small: MeasuredPoint, large: MeasuredPoint) -> float:
+    """Exponent of time over size between two points: log of the ratio of times over log of the ratio of sizes."""
+    return math.log(large.time_s / small.time_s) / math.log(large.message_bytes / small.message_bytes)

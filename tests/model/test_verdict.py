@@ -112,7 +112,7 @@ def _sweep(times_s: list[float], efficiency: float | None = 0.1) -> list[Measure
 
 
 def test_a_time_that_hardly_depends_on_its_bytes_is_latency() -> None:
-    sweep = _sweep([1.0, 1.1, 1.2, 1.4, 1.9, 4.0, 8.0])
+    sweep = _sweep([1.0, 1.1, 1.2, 1.4, 1.99, 2.0, 4.0])
     assert [bound_by(point, sweep) for point in sweep] == ["latency"] * 5 + ["unknown"] * 2
 
 
@@ -142,8 +142,10 @@ def test_sizes_within_a_factor_of_four_say_nothing_about_latency(num_sizes: int)
 
 def test_other_series_say_nothing_about_latency() -> None:
     sweep = _sweep([1.0, 2.0, 4.0])
-    other = [dataclasses.replace(point, series=("send_recv", "ring"), time_s=1.0) for point in sweep]
-    assert {bound_by(point, [*sweep, *other]) for point in sweep} == {"unknown"}
+    smaller = dataclasses.replace(
+        POINT, series=("send_recv", "ring"), message_bytes=1, time_s=3.0, efficiency=0.1
+    )
+    assert {bound_by(point, [*sweep, smaller]) for point in sweep} == {"unknown"}
 
 
 def test_the_order_of_points_does_not_matter() -> None:
