@@ -79,9 +79,7 @@ def run_rank(
     """
     hosts = _agree(config, ranks)
     links = json.loads(environ.get(f"{OWN_PREFIX}LINKS", "null"))
-    net = network(config, kind, ranks.size, delay_s=links["delay_s"] if links else 0.0)
-    if net is not None and net.num_hosts > 1 and len(set(hosts)) == 1:
-        net = None  # all ranks are on one machine, whatever fabric was named: no optics are on the path
+    net = _network(config, kind, hosts, links)
     plan = points(config, ranks.size, default_max_bytes(config))
     folder = None
     if ranks.rank == 0:
@@ -120,6 +118,24 @@ def run_rank(
             reporter.end(folder)
     ranks.barrier()
     return status
+
+
+def _network(
+    config: BenchConfig, kind: str, hosts: list[str], links: dict[str, Any] | None
+) -> Network | None:
+    """What connects the ranks as they turned out to be placed; None where that is not what was described."""
+    num_systems = len(set(hosts))
+    if len(hosts) % num_systems:
+        return None  # the formulas hold for hosts of equally many ranks
+    net = network(
+        config,
+        kind,
+        len(hosts),
+        delay_s=links["delay_s"] if links else 0.0,
+        ranks_per_system=len(hosts) // num_systems,
+    )
+    # All ranks on one machine, whatever fabric was named: no optics are on the path.
+    return None if net is not None and net.num_hosts > 1 and num_systems == 1 else net
 
 
 def _measure_points(

@@ -183,7 +183,7 @@ def _enter_and_work(starter: int, write_end: int, work: Callable[[], Outcome]) -
         status = 0
     except (OSError, ValueError) as error:
         _say(write_end, Outcome(exit_status=EXIT_RANK_DIED, reason=str(error)))
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - the last frame of this process
         traceback.print_exc()  # a mistake of ours: this process has no caller that would show it
     finally:
         os._exit(status)

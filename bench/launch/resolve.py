@@ -87,7 +87,10 @@ def resolve(
         raise ValueError(
             f"no message of this sweep holds a {config.dtype} for each of {size} ranks; raise sizes.max_bytes"
         )
-    network(config, kind, size, delay_s=0.0)  # a fabric that the ranks do not fill is found out here
+    local_size = identity.local_size if identity else None
+    network(
+        config, kind, size, delay_s=0.0, ranks_per_system=local_size
+    )  # refuses what the ranks do not fill
     return Resolved(config=config, kind=kind, identity=identity, num_ranks=size, note=note)
 
 
@@ -96,10 +99,13 @@ def default_max_bytes(config: BenchConfig) -> int:
     return NCCL_MAX_BYTES if config.backend == "nccl" else GLOO_MAX_BYTES
 
 
-def network(config: BenchConfig, kind: str, num_ranks: int, *, delay_s: float) -> Network | None:
+def network(
+    config: BenchConfig, kind: str, num_ranks: int, *, delay_s: float, ranks_per_system: int | None = None
+) -> Network | None:
     """What the ranks are connected by, as far as it is known. None on loopback and on hardware nobody has described.
 
-    ``delay_s`` is the one-way delay that the emulation really applies.
+    ``delay_s`` is the one-way delay that the emulation really applies, ``ranks_per_system`` the number of ranks that
+    share one operating system, where that is known.
     """
     if kind == "emulated":
         shape = link_shape(config.transceiver, config.emulation)
@@ -115,7 +121,7 @@ def network(config: BenchConfig, kind: str, num_ranks: int, *, delay_s: float) -
     if kind == "local" and config.backend != "nccl":
         return None
     transport = "unknown" if config.transport == "auto" else config.transport
-    found = real_network(config.transceiver, config.fabric, Transport(transport), num_ranks)
+    found = real_network(config.transceiver, config.fabric, Transport(transport), num_ranks, ranks_per_system)
     if found is not None and config.backend != "nccl":
         return dataclasses.replace(found, nvlink_bytes_per_s=None)  # gloo moves host memory
     return found

@@ -67,17 +67,22 @@ def schedule(collective: Collective) -> Algorithm:
     return Algorithm.pairwise if collective is Collective.all_to_all else Algorithm.ring
 
 
-def num_steps(spec: CollectiveSpec) -> int:
-    """Messages that follow one another on the longest chain: ring all_reduce 2 (N - 1), ring send_recv 1.
+def num_crossings(spec: CollectiveSpec, ranks_per_host: int) -> int:
+    """Links between hosts that follow one another on the longest chain, for n hosts.
 
-    A direct all_to_all can post everything at once, so its chain is one message long.
+    A ring all_reduce hands every block on 2 (N - 1) times, two steps short of two laps of n borders each; the longest chain
+    spares its two missing steps inside a host if g ranks share one: 2 n - 2 borders for g = 1, 2 n - 1 for 2, else 2 n.
+    A ring send_recv and a direct all_to_all have chains of one message.
 
     Source:
-        Ring: nccl-tests, doc/PERFORMANCE.md (2 (N - 1) steps of S / N).
+        Enumeration of the chains of a ring.
     """
-    if spec.num_ranks == 1:
+    num_hosts = spec.num_ranks // ranks_per_host
+    if num_hosts == 1:
         return 0
-    return 2 * (spec.num_ranks - 1) if spec.collective is Collective.all_reduce else 1
+    if spec.collective is not Collective.all_reduce:
+        return 1
+    return 2 * num_hosts - max(0, 3 - ranks_per_host)
 
 
 def host_egress_bytes(spec: CollectiveSpec, ranks_per_host: int) -> float:

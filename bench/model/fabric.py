@@ -15,7 +15,9 @@ class Fabric:
         name: the file's name in conf/fabric, without suffix.
         num_hosts: NVLink domains taking part (for machines without NVLink: hosts). None: as many as the ranks fill.
         ranks_per_host: GPUs of one such domain.
-        ports_per_host: network ports of one such domain, each with its own transceiver (or port of a twin one).
+        ports_per_host: network ports of one such domain.
+        hosts_per_domain: operating-system hosts in one NVLink domain: 1, or the trays of a rack.
+        ports_per_module: ports that a twin-port module serves in these machines; a single-port one serves one.
         nic_gbps: MAC rate of one port as its adapter supports it, in 10**9 bit/s.
         pcie_gbytes_per_s: payload that the PCIe slot of one port carries per direction, in 10**9 byte/s.
         nvlink_gbytes_per_s: nominal NVLink rate of one GPU per direction, in 10**9 byte/s.
@@ -29,6 +31,8 @@ class Fabric:
     num_hosts: int | None = None
     ranks_per_host: int | None = None
     ports_per_host: int | None = None
+    hosts_per_domain: int = 1
+    ports_per_module: int = 1
     nic_gbps: float | None = None
     pcie_gbytes_per_s: float | None = None
     nvlink_gbytes_per_s: float | None = None
@@ -43,6 +47,8 @@ class Fabric:
             "num_hosts",
             "ranks_per_host",
             "ports_per_host",
+            "hosts_per_domain",
+            "ports_per_module",
             "nic_gbps",
             "pcie_gbytes_per_s",
             "nvlink_gbytes_per_s",
@@ -103,18 +109,26 @@ class Network:
 
 
 def real_network(
-    transceiver: Transceiver, fabric: Fabric, transport: Transport, num_ranks: int
+    transceiver: Transceiver,
+    fabric: Fabric,
+    transport: Transport,
+    num_ranks: int,
+    ranks_per_system: int | None = None,
 ) -> Network | None:
     """The network of real hardware; None while the optics or the fabric have not been named.
+
+    ``ranks_per_system`` is the number of ranks that share one operating system, where that is known: a job may use
+    fewer GPUs of each machine than it has, and then as many of its ports.
 
     Raises:
         ValueError: the ranks do not fill the fabric's hosts.
     """
     if not (transceiver.is_known and fabric.is_known):
         return None
-    ranks_per_host = fabric.ranks_per_host
-    assert ranks_per_host is not None
-    ranks_per_host = min(ranks_per_host, num_ranks)
+    full = fabric.ranks_per_host
+    assert full is not None
+    used = full if ranks_per_system is None else ranks_per_system * fabric.hosts_per_domain
+    ranks_per_host = min(full, used, num_ranks)
     if num_ranks % ranks_per_host:
         raise ValueError(
             f"{num_ranks} ranks do not fill hosts of {ranks_per_host} (fabric.ranks_per_host); "
@@ -127,21 +141,20 @@ def real_network(
             f"{num_hosts}; leave fabric.num_hosts out, or start {fabric.num_hosts * ranks_per_host} ranks"
         )
     packet = framing(transport, fabric.mtu_bytes)
-    optics_bytes_per_s = transceiver.mac_rate_bytes_per_s * packet.payload_fraction
-    ports = {"optics": optics_bytes_per_s}
+    ports_in_module = fabric.ports_per_module if transceiver.is_twin_port else 1
+    ports = {"optics": transceiver.mac_rate_bytes_per_s / ports_in_module * packet.payload_fraction}
     if fabric.nic_gbps is not None:
         ports["nic"] = units.bytes_per_s_from_gbps(fabric.nic_gbps) * packet.payload_fraction
+    link_bytes_per_s = min(ports.values())
     if fabric.pcie_gbytes_per_s is not None:
         ports["pcie"] = units.bytes_per_s_from_gbytes_per_s(fabric.pcie_gbytes_per_s)
     nvlink = fabric.nvlink_gbytes_per_s
     return Network(
         num_hosts=num_hosts,
         ranks_per_host=ranks_per_host,
-        ports_per_host=fabric.ports_per_host or ranks_per_host,
+        ports_per_host=max(1, (fabric.ports_per_host or full) * ranks_per_host // full),
         port_bytes_per_s=ports,
-        spine_bytes_per_s=(
-            min(ports.values()) / fabric.oversubscription if fabric.oversubscription > 1 else None
-        ),
+        spine_bytes_per_s=link_bytes_per_s / fabric.oversubscription if fabric.oversubscription > 1 else None,
         hosts_per_leaf=fabric.hosts_per_leaf,
         nvlink_bytes_per_s=None if nvlink is None else units.bytes_per_s_from_gbytes_per_s(nvlink),
     )

@@ -8,7 +8,7 @@ from bench.model.collective import (
     CollectiveSpec,
     bus_factor,
     host_egress_bytes,
-    num_steps,
+    num_crossings,
     rank_link_bytes,
 )
 from bench.model.fabric import Network
@@ -90,8 +90,9 @@ def predict(spec: CollectiveSpec, network: Network) -> Prediction:
     """Duration and ceiling: T_load = max over resources of load / capacity.
 
     The loads are those of a ring in rank order (all_reduce, send_recv) and of a direct exchange (all_to_all); see
-    `host_egress_bytes` and `rank_link_bytes`. A token bucket of b bytes gives T >= max(0, V - b) / rate. The expected
-    duration is T_load + steps x delay; what software adds is not known beforehand, so small messages take longer.
+    `host_egress_bytes` and `rank_link_bytes`. A token bucket of b bytes gives T >= max(0, V - b) / rate; the delays of the
+    links on the longest chain bound it as well, and may hide behind transfers. The expected duration is their sum
+    with T_load; what software adds is not known beforehand, so small messages take longer.
 
     Raises:
         ValueError: the ranks of ``spec`` are not those of ``network``.
@@ -134,12 +135,12 @@ def predict(spec: CollectiveSpec, network: Network) -> Prediction:
     bound_by = "optics" if "optics" in tied else (tied[0] if tied else None)
     bucket_s = network.bucket_bytes / min(network.port_bytes_per_s.values())
     is_bucket_dominated = 0 < per_port_bytes < MIN_BUCKETS * network.bucket_bytes
-    delay_s = num_steps(spec) * network.delay_s if egress_bytes else 0.0
+    delay_s = num_crossings(spec, network.ranks_per_host) * network.delay_s
     has_duration = bool(loads) and slowest_s > 0 and not is_bucket_dominated
     return Prediction(
         spec=spec,
         loads=tuple(loads),
-        ceiling_s=max(0.0, slowest_s - bucket_s) + delay_s,
+        ceiling_s=max(0.0, slowest_s - bucket_s, delay_s),
         duration_s=slowest_s + delay_s if has_duration else None,
         bound_by=bound_by,
         also_bound_by=tuple(resource for resource in tied if resource != bound_by),

@@ -146,6 +146,11 @@ class Transceiver:
         return self.nominal_rate_gbps is not None
 
     @property
+    def is_twin_port(self) -> bool:
+        """Whether the module can carry two independent ports, as its form factor says."""
+        return any("twin port" in form_factor for form_factor in self.form_factors)
+
+    @property
     def mac_rate_bytes_per_s(self) -> float:
         """What the module offers the MAC per direction: the line rate less coding and FEC.
 

@@ -41,6 +41,8 @@ def parse_bytes(text: str | float) -> int:
     Raises:
         ValueError: not a number of bytes, or not a whole one.
     """
+    if isinstance(text, int) and not isinstance(text, bool):
+        return text
     match = re.fullmatch(r"\s*([+-]?\d+(?:\.\d*)?(?:e\+?\d+)?)\s*([a-z]*)\s*", str(text), re.IGNORECASE)
     factor = _BYTE_FACTORS.get(match[2].lower()) if match else None
     if match is None or factor is None:

@@ -67,7 +67,9 @@ def _is_latency_bound(point: MeasuredPoint, points: Sequence[MeasuredPoint]) -> 
     smaller = [other for other in series if 0 < other.message_bytes < point.message_bytes]
     larger = [other for other in series if other.message_bytes > point.message_bytes > 0]
     if smaller:
-        return _elasticity(max(smaller, key=lambda p: p.message_bytes), point) < LATENCY_ELASTICITY
+        # A step of 4 rides over the noise of one neighbour better than a step of 2.
+        far = [p for p in smaller if p.message_bytes * 4 <= point.message_bytes] or smaller
+        return _elasticity(max(far, key=lambda p: p.message_bytes), point) < LATENCY_ELASTICITY
     if larger:
         return _elasticity(point, min(larger, key=lambda p: p.message_bytes)) < LATENCY_ELASTICITY
     return False

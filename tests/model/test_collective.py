@@ -13,7 +13,7 @@ from bench.model.collective import (
     CollectiveSpec,
     bus_factor,
     host_egress_bytes,
-    num_steps,
+    num_crossings,
     rank_link_bytes,
     schedule,
 )
@@ -189,13 +189,19 @@ def test_bytes_are_proportional_to_the_message(
         assert num_bytes(none, ranks_per_host) == 0
 
 
-@pytest.mark.parametrize("num_ranks", [1, 2, 4, 9])
-def test_steps_of_the_longest_chain(num_ranks: int) -> None:
-    """A piece of a ring all_reduce visits every other rank to be summed up, and again to be handed out."""
-    assert num_steps(_spec(Collective.all_reduce, num_ranks)) == 2 * (num_ranks - 1)
-    alone = num_ranks == 1
-    assert num_steps(_spec(Collective.all_to_all, num_ranks)) == (0 if alone else 1)
-    assert num_steps(_spec(Collective.send_recv, num_ranks)) == (0 if alone else 1)
+@pytest.mark.parametrize(("num_hosts", "ranks_per_host"), [(1, 1), (1, 4), (2, 1), (2, 2), (4, 1), (3, 8)])
+def test_crossings_of_the_longest_chain(num_hosts: int, ranks_per_host: int) -> None:
+    """Walk the chain of a ring all_reduce from every rank; the call lasts as long as the one with most borders."""
+    n = num_hosts * ranks_per_host
+    host = [rank // ranks_per_host for rank in range(n)]
+    most = max(
+        sum(host[(start + step) % n] != host[(start + step + 1) % n] for step in range(2 * (n - 1)))
+        for start in range(n)
+    )
+    assert num_crossings(_spec(Collective.all_reduce, n), ranks_per_host) == most
+    once = 0 if num_hosts == 1 else 1
+    assert num_crossings(_spec(Collective.all_to_all, n), ranks_per_host) == once
+    assert num_crossings(_spec(Collective.send_recv, n), ranks_per_host) == once
 
 
 def test_schedules() -> None:

@@ -513,3 +513,30 @@ def test_all_to_all_ceiling_passes_the_line_rate_between_two_hosts() -> None:
     network = dataclasses.replace(NETWORKS["eight ports, nvlink"], num_hosts=2)
     ceiling = _ceiling_gbytes_per_s(_predict(Collective.all_to_all, network))
     assert math.isclose(ceiling, 1.875 * 49)
+
+
+def test_a_twin_port_module_serves_two_ports_where_the_machine_has_them() -> None:
+    """800G in a twin-port cage of a DGX H100 is 400G per GPU: optics and adapter bind together, optics named first."""
+    dgx, twin = catalog.fabric("dgx_h100"), catalog.transceiver("800g-osfp-dr8")
+    network = real_network(twin, dgx, Transport.roce_v2, 64)
+    assert network is not None
+    assert network.port_bytes_per_s["optics"] == pytest.approx(network.port_bytes_per_s["nic"])
+    single = real_network(catalog.transceiver("400g-osfp-dr4"), dgx, Transport.roce_v2, 64)
+    assert single is not None and single.port_bytes_per_s == pytest.approx(network.port_bytes_per_s)
+
+
+def test_machines_used_in_part_are_still_several_hosts() -> None:
+    """Two DGX with four ranks each cross the network, with the ports of those four GPUs."""
+    network = real_network(
+        catalog.transceiver("400g-osfp-dr4"), catalog.fabric("dgx_h100"), Transport.roce_v2, 8, 4
+    )
+    assert network is not None
+    assert (network.num_hosts, network.ranks_per_host, network.ports_per_host) == (2, 4, 4)
+
+
+def test_a_rack_is_one_domain_of_many_systems() -> None:
+    network = real_network(
+        catalog.transceiver("400g-osfp-dr4"), catalog.fabric("gb200_nvl72"), Transport.infiniband, 144, 4
+    )
+    assert network is not None
+    assert (network.num_hosts, network.ranks_per_host) == (2, 72)

@@ -111,9 +111,31 @@ def _sweep(times_s: list[float], efficiency: float | None = 0.1) -> list[Measure
     ]
 
 
-def test_a_time_that_hardly_depends_on_its_bytes_is_latency() -> None:
-    sweep = _sweep([1.0, 1.1, 1.2, 1.4, 1.99, 2.0, 4.0])
-    assert [bound_by(point, sweep) for point in sweep] == ["latency"] * 5 + ["unknown"] * 2
+def test_latency_is_a_time_that_grows_with_less_than_the_square_root_of_the_bytes() -> None:
+    """Twice the bytes in less than 1.414 times the time of the next smaller message; the smallest asks the next larger."""
+    sweep = _sweep([1.0, 1.1, 1.3, 1.3 * 1.41, 1.3 * 1.41 * 1.42, 5.0, 10.0])
+    assert [bound_by(point, sweep) for point in sweep] == ["latency"] * 4 + ["unknown"] * 3
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+@pytest.mark.parametrize("constant_s", [1.0, 30.0, 1000.0])
+def test_latency_ends_where_the_bytes_take_longer_than_the_constant_term(
+    factor: int, constant_s: float
+) -> None:
+    """For a time a + S / b: latency as long as S / b < a, and no longer once the next smaller message has S / b > a."""
+    bytes_per_s = 1024.0
+    sizes = [1024 * factor**i for i in range(12)]
+    sweep = [
+        dataclasses.replace(POINT, message_bytes=size, time_s=constant_s + size / bytes_per_s, efficiency=0.1)
+        for size in sizes
+    ]
+    verdicts = [bound_by(point, sweep) for point in sweep]
+    for i, size in enumerate(sizes[1:], start=1):
+        if size / bytes_per_s < constant_s:
+            assert verdicts[i] == "latency"
+        if sizes[i - 1] / bytes_per_s > constant_s:
+            assert verdicts[i] == "unknown"
+    assert verdicts[0] == verdicts[1]
 
 
 def test_a_time_in_proportion_to_its_bytes_is_not_latency() -> None:
@@ -134,10 +156,9 @@ def test_latency_goes_before_backend_but_not_before_the_ceiling() -> None:
     assert {bound_by(point, at_ceiling) for point in at_ceiling} == {"optics"}
 
 
-@pytest.mark.parametrize("num_sizes", [1, 2])
-def test_sizes_within_a_factor_of_four_say_nothing_about_latency(num_sizes: int) -> None:
-    sweep = _sweep([1.0] * num_sizes)
-    assert {bound_by(point, sweep) for point in sweep} == {"unknown"}
+def test_one_size_says_nothing_about_latency() -> None:
+    (point,) = _sweep([1.0])
+    assert bound_by(point, [point]) == "unknown"
 
 
 def test_other_series_say_nothing_about_latency() -> None:
@@ -154,11 +175,14 @@ def test_the_order_of_points_does_not_matter() -> None:
     assert [bound_by(point, points[::-1]) for point in points] == verdicts
 
 
-def test_an_empty_message_is_latency() -> None:
-    empty = dataclasses.replace(POINT, message_bytes=0, time_s=1.0, efficiency=None)
-    full = dataclasses.replace(POINT, efficiency=None)
-    assert bound_by(empty, [empty, full]) == "latency"
-    assert bound_by(full, [empty, full]) == "unknown"
+def test_an_empty_message_is_no_measure_of_growth() -> None:
+    """Its logarithm does not exist; the others are compared as if it were not there."""
+    sweep = _sweep([1.0, 1.1, 2.2])
+    empty = dataclasses.replace(sweep[0], message_bytes=0)
+    assert [bound_by(point, [empty, *sweep]) for point in sweep] == [
+        bound_by(point, sweep) for point in sweep
+    ]
+    assert bound_by(empty, [empty, *sweep]) in ("latency", "unknown")
 
 
 def test_best_other_efficiency() -> None:
