@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bench import catalog
 from bench.model import units
 from bench.model.collective import Collective, CollectiveSpec, bus_factor
 from bench.model.fabric import Fabric, Network, emulated_network, real_network
