@@ -13,7 +13,42 @@ from bench.record import Record, RunManifest
 from bench.run_folder import RunFolder, check_writable, new_run_id
 from bench.summary import COLUMNS, summary_csv, summary_rows
 
-INTERFACE_COLUMNS = ["point_id", "attempt", "status", "collective", "algorithm", "algorithm_source", "backend", "dtype", "reduce_op", "placement", "pass", "group", "num_ranks", "num_hosts", "message_bytes", "time_s", "time_low_s", "time_high_s", "time_mean_rank_mean_s", "time_p95_s", "time_p99_s", "time_max_s", "num_samples", "algbw_gbytes_per_s", "bus_factor", "busbw_gbytes_per_s", "fabric_bytes_per_rank", "predicted_time_s", "predicted_busbw_gbytes_per_s", "ceiling_busbw_gbytes_per_s", "efficiency", "bound_by", "num_wrong_elements", "warnings"]
+INTERFACE_COLUMNS = [
+    "point_id",
+    "attempt",
+    "status",
+    "collective",
+    "algorithm",
+    "algorithm_source",
+    "backend",
+    "dtype",
+    "reduce_op",
+    "placement",
+    "pass",
+    "group",
+    "num_ranks",
+    "num_hosts",
+    "message_bytes",
+    "time_s",
+    "time_low_s",
+    "time_high_s",
+    "time_mean_rank_mean_s",
+    "time_p95_s",
+    "time_p99_s",
+    "time_max_s",
+    "num_samples",
+    "algbw_gbytes_per_s",
+    "bus_factor",
+    "busbw_gbytes_per_s",
+    "fabric_bytes_per_rank",
+    "predicted_time_s",
+    "predicted_busbw_gbytes_per_s",
+    "ceiling_busbw_gbytes_per_s",
+    "efficiency",
+    "bound_by",
+    "num_wrong_elements",
+    "warnings",
+]
 
 
 def record(**changes: Any) -> Record:

@@ -1,5 +1,6 @@
 """`launcher=external`: how ranks that torchrun, mpirun or srun has started find one another."""
 
+import ipaddress
 import os
 import socket
 
@@ -13,11 +14,21 @@ def master(identity: RankIdentity) -> tuple[str, int]:
     """Address and port of the rendezvous on rank 0.
 
     MASTER_ADDR and MASTER_PORT win where they are set. SLURM's come from the step. Under mpirun rank 0 picks a free port
-    and tells the others through MPI.
+    and tells the others through MPI. Where gloo would listen on loopback although the master is on another host,
+    GLOO_SOCKET_IFNAME is set to the interface that leads there.
 
     Raises:
         ValueError: nobody says where the master is; names what to set or install.
     """
+    address, port = _master(identity)
+    if "GLOO_SOCKET_IFNAME" not in os.environ and _is_own_name_loopback():
+        interface = interface_towards(address)
+        if interface is not None:
+            os.environ["GLOO_SOCKET_IFNAME"] = interface
+    return address, port
+
+
+def _master(identity: RankIdentity) -> tuple[str, int]:
     if identity.master_address is not None and identity.master_port is not None:
         return identity.master_address, identity.master_port
     if identity.source == "slurm":
@@ -61,14 +72,14 @@ def own_address() -> str:
     That of GLOO_SOCKET_IFNAME if it is set, else what the host name resolves to unless that is loopback, else the
     first address of an interface that is up.
     """
-    wanted = os.environ.get("GLOO_SOCKET_IFNAME")
+    wanted = os.environ.get("GLOO_SOCKET_IFNAME", "").split(",")[0]
     addresses = {
         name: entry.address
         for name, entries in psutil.net_if_addrs().items()
         for entry in entries
         if entry.family == socket.AF_INET
     }
-    if wanted and wanted in addresses:
+    if wanted in addresses:
         return addresses[wanted]
     try:
         resolved = socket.gethostbyname(socket.gethostname())
@@ -81,3 +92,30 @@ def own_address() -> str:
         if not address.startswith("127.") and name in states and states[name].isup:
             return address
     return "127.0.0.1"
+
+
+def interface_towards(address: str) -> str | None:
+    """The interface by which ``address`` is reached from here; None where that is loopback or there is no way."""
+    try:
+        family, kind, _, _, target = socket.getaddrinfo(address, 9, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.connect(target)  # a datagram socket sends nothing here; it only asks for the route
+            mine = str(probe.getsockname()[0])
+    except OSError:
+        return None
+    if ipaddress.ip_address(mine.split("%")[0]).is_loopback:
+        return None
+    for name, entries in psutil.net_if_addrs().items():
+        if any(entry.address == mine for entry in entries):
+            return name
+    return None
+
+
+def _is_own_name_loopback() -> bool:
+    """Whether gloo would listen on loopback: it takes the first address of this host's name (many systems say
+    127.0.1.1), and loopback where the name has none."""
+    try:
+        first = str(socket.getaddrinfo(socket.gethostname(), None, type=socket.SOCK_STREAM)[0][4][0])
+    except OSError:
+        return True
+    return ipaddress.ip_address(first.split("%")[0]).is_loopback
