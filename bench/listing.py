@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console as RichConsole
 from rich.table import Table
+from rich.text import Text
 
 from bench import catalog
 from bench.model.transceiver import Transceiver
@@ -48,7 +49,7 @@ def _table(entries: Sequence[Transceiver]) -> Table:
     table.add_column("kind")
     for entry in entries:
         optical = entry.optical
-        table.add_row(
+        cells = (
             entry.name,
             f"{entry.nominal_rate_gbps:g}",
             entry.pmd or "",
@@ -63,6 +64,7 @@ def _table(entries: Sequence[Transceiver]) -> Table:
             f"{entry.power.power_w_max:g}" if entry.power and entry.power.power_w_max is not None else "",
             entry.kind or "",
         )
+        table.add_row(*map(Text, cells))  # not markup: nothing to look for in them, and a bracket stays one
     return table
 
 

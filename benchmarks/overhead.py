@@ -1,10 +1,10 @@
-"""What linerate itself costs: in its loop, in the times that it reports, at its start, and in verbs that only print.
+"""What linerate itself costs: in its loop, in reported times, at its start, and in verbs that only print.
 
-Every cost is measured beside the same thing done without linerate, in turns within minutes, so that what else the
-machine does falls on both. `benchmarks/README.md` says how to run it and how to read the table.
+Every cost is measured beside the same thing done without linerate, in turns, so that what else the machine
+does falls on both. `benchmarks/README.md` says how to run it and how to read the table.
 
-The module level takes from the standard library only: this file is also the bare program that linerate's start is
-compared with, and that program must not pay for numpy, scipy or linerate.
+The module level takes from the standard library only: this file is also the bare program that linerate's
+start is compared with, and that program must not pay for numpy, scipy or linerate.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 NUM_RANKS: Final = 2
 NUM_WARMUPS: Final = 2
+ITEM_BYTES: Final = 4
+START_BYTES: Final = 64 * 1024
+"""Message of the first sample; its duration does not count, so any size will do."""
 DEADLINE_S: Final = 300.0
 """A pair of ranks or a torchrun that lasts longer hangs."""
 
@@ -37,6 +40,7 @@ LOOP_TARGET_S: Final = 5e-6
 TIME_TARGET: Final = 1.02
 VERB_TARGET_S: Final = 0.5
 START_TARGET: Final = 1.3
+MIN_LAUNCHES: Final = 5
 
 LINERATE, BARE = "linerate", "bare"
 QUAD: Final = (LINERATE, BARE, BARE, LINERATE)
@@ -62,7 +66,7 @@ class Paired:
     """What one start of the processes saw at one size: medians over calls of the slowest rank, in seconds.
 
     Attributes:
-        half_s: medians of the two halves of the bare blocks; their ratio shows what the method makes of no difference.
+        half_s: medians of two halves of the bare blocks; their ratio shows how the method sees no difference.
     """
 
     linerate_s: float
@@ -82,7 +86,7 @@ def main() -> int:
     if "loop" in options.parts:
         rows += loop_rows(options.loop_repetitions, options.loop_calls)
     if "time" in options.parts:
-        rows += time_rows(options.sizes, options.starts, options.quads, options.calls)
+        rows += time_rows(options.sizes, options.starts, options.quads, options.calls, is_pinned=options.pin)
     if "verbs" in options.parts:
         rows += verb_rows(options.verb_repetitions)
     if "start" in options.parts:
@@ -98,7 +102,9 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     from bench.model.units import parse_bytes
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     add = parser.add_argument
     add("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to measure (default: all)")
     add("--out", type=Path, metavar="FILE.md", help="also write the table there")
@@ -108,9 +114,19 @@ def _options() -> argparse.Namespace:
     add("--starts", type=int, default=10, metavar="N", help="pairs of processes; an interval needs 6")
     add("--quads", type=int, default=5, metavar="N", help="ABBA groups of blocks in each start and size")
     add("--calls", type=int, default=100, metavar="N", help="calls in each block")
+    add(
+        "--pin",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="a processor of its own for each rank",
+    )
     add("--verb-repetitions", type=int, default=10, metavar="N")
     add("--launches", type=int, default=8, metavar="N", help="torchrun launches of each kind")
-    return parser.parse_args()
+    options = parser.parse_args()
+    for size in options.sizes:
+        if size < ITEM_BYTES or size % ITEM_BYTES:
+            parser.error(f"--sizes: {size} bytes are no whole number of float32 elements")
+    return options
 
 
 # The loop
@@ -147,14 +163,14 @@ def loop_rows(num_repetitions: int, num_calls: int) -> list[Row]:
             "loop: cost of a call beside a bare call",
             added_s,
             LOOP_TARGET_S,
-            shown=_microseconds,
+            shown=_seconds,
             detail=repeated,
         ),
         _row(
             "of that, inside the time that is reported",
             seen_s,
             None,
-            shown=_microseconds,
+            shown=_seconds,
             detail="what the stopwatch says of an operation that does nothing",
         ),
     ]
@@ -163,14 +179,18 @@ def loop_rows(num_repetitions: int, num_calls: int) -> list[Row]:
 # Reported times
 
 
-def time_rows(sizes: Sequence[int], num_starts: int, num_quads: int, num_calls: int) -> list[Row]:
+def time_rows(
+    sizes: Sequence[int], num_starts: int, num_quads: int, num_calls: int, *, is_pinned: bool
+) -> list[Row]:
     """linerate's median of the slowest rank over that of a bare loop, same process group, blocks in turns."""
     from bench.model.units import format_bytes
 
+    is_pinned = is_pinned and len(os.sched_getaffinity(0)) >= NUM_RANKS
+    settings = {"sizes": list(sizes), "quads": num_quads, "calls": num_calls, "is_pinned": is_pinned}
     starts: list[dict[str, Any]] = []
     for number in range(num_starts):
         _progress(f"reported times, start {number + 1} of {num_starts}")
-        starts.append(_run_pair({"sizes": list(sizes), "quads": num_quads, "calls": num_calls}))
+        starts.append(_run_pair(settings))
     rows = []
     for size in sizes:
         seen = [
@@ -182,12 +202,12 @@ def time_rows(sizes: Sequence[int], num_starts: int, num_quads: int, num_calls: 
         bare = statistics.median(one.bare_s for one in seen)
         rows.append(
             _row(
-                f"reported time over that of a bare loop: all_reduce of {format_bytes(size)}, gloo, {NUM_RANKS} ranks",
+                f"reported time over that of a bare loop: all_reduce of {format_bytes(size)}, gloo",
                 ratios,
                 TIME_TARGET,
                 is_low_enough=True,
-                detail=f"{_microseconds(typical)} over {_microseconds(bare)}; {num_starts} starts of "
-                f"{seen[0].num_samples} calls each way",
+                detail=f"{_seconds(typical)} over {_seconds(bare)}; {NUM_RANKS} ranks"
+                f"{' pinned' if is_pinned else ''}, {num_starts} starts of {seen[0].num_samples} calls each",
             )
         )
         rows.append(
@@ -240,11 +260,11 @@ def _run_pair(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _compare_as_rank(arguments: Sequence[str]) -> None:
-    """One rank of the pair: pinned, one process group, every size in ABBA blocks."""
+    """One rank of the pair: one process group, every size in ABBA blocks."""
     report, settings = Path(arguments[0]), json.loads(arguments[1])
     rank = int(os.environ["RANK"])
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) >= NUM_RANKS:
+    if settings["is_pinned"]:
+        cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[rank]})  # before torch and gloo start their threads, which inherit it
 
     from bench.measure.ranks import joined
@@ -278,7 +298,7 @@ def _compare(ranks: "Ranks", message_bytes: int, num_quads: int, num_calls: int)
     from bench.model.timing import TimingPlan
 
     data = pattern("float32", ranks.size, 0)
-    count = message_bytes // data.dtype.num_bytes
+    count = message_bytes // ITEM_BYTES
     workload = WORKLOADS["all_reduce", "native"](
         WorkloadSpec(count=count, reduce_op="sum", pattern=data), ranks
     )
@@ -354,18 +374,11 @@ def verb_rows(num_repetitions: int) -> list[Row]:
             f"wall time of `linerate {verb}`",
             taken[verb],
             VERB_TARGET_S,
-            shown=lambda value: f"{value:.3f} s",
+            shown=_seconds,
             detail=f"{num_repetitions} fresh processes; torch is {'' if with_torch else 'not '}imported",
         )
         if with_torch:
-            row = Row(
-                question=row.question,
-                measured=row.measured,
-                interval=row.interval,
-                target=f"{row.target}, no torch",
-                is_met=False,
-                detail=row.detail,
-            )
+            row = replace(row, target=f"{row.target}, no torch", is_met=False)
         rows.append(row)
     return rows
 
@@ -407,9 +420,9 @@ def start_rows(num_launches: int) -> list[Row]:
             measured=f"{ratio:.3f}",
             interval=_interval(paired, _ratio),
             target=f"<= {START_TARGET:g}",
-            is_met=ratio <= START_TARGET,
-            detail=f"{medians[LINERATE]:.2f} s over {medians[BARE]:.2f} s, medians of {num_launches} launches each; "
-            "the interval is that of paired launches",
+            is_met=ratio <= START_TARGET if num_launches >= MIN_LAUNCHES else None,
+            detail=f"{_seconds(medians[LINERATE])} over {_seconds(medians[BARE])}, medians of {num_launches} "
+            "launches each; the interval is that of paired launches",
         )
     ]
 
@@ -419,7 +432,13 @@ def _launch(name: str) -> float:
     role, overrides = _START_ROLES[name]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "first_sample"
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={NUM_RANKS}"]
+        command = [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--standalone",
+            f"--nproc-per-node={NUM_RANKS}",
+        ]
         command += [__file__, role, str(report), *overrides]
         begun_s = time.perf_counter()
         done = subprocess.run(
@@ -444,7 +463,7 @@ def _start_bare_as_rank(arguments: Sequence[str]) -> None:
 
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
-    buffer = torch.zeros(MESSAGE_BYTES // 4, dtype=torch.float32)
+    buffer = torch.zeros(START_BYTES // ITEM_BYTES, dtype=torch.float32)
     dist.all_reduce(buffer)
     dist.barrier()
     first_s = time.perf_counter()
@@ -457,7 +476,7 @@ def _start_bare_as_rank(arguments: Sequence[str]) -> None:
 def _start_linerate_as_rank(arguments: Sequence[str]) -> None:
     """`python -m bench`, noting when rank 0's first sample began.
 
-    Starts of samples count from an origin that only the process knows, so it is read where the engine is called.
+    Starts of samples count from an origin that only the process knows: it is read where the engine is called.
     """
     import runpy
 
@@ -477,8 +496,6 @@ def _start_linerate_as_rank(arguments: Sequence[str]) -> None:
     runpy.run_module("bench", run_name="__main__", alter_sys=True)
 
 
-MESSAGE_BYTES: Final = 64 * 1024
-
 _START_ROLES: Final[dict[str, tuple[str, list[str]]]] = {
     BARE: ("rank-bare", []),
     LINERATE: (
@@ -486,8 +503,8 @@ _START_ROLES: Final[dict[str, tuple[str, list[str]]]] = {
         [
             "backend=gloo",
             "collectives=[all_reduce]",
-            f"sizes.min_bytes={MESSAGE_BYTES}",
-            f"sizes.max_bytes={MESSAGE_BYTES}",
+            f"sizes.min_bytes={START_BYTES}",
+            f"sizes.max_bytes={START_BYTES}",
             "timing.num_iterations=10",
         ],
     ),
@@ -517,7 +534,7 @@ def _lines(rows: Sequence[Row], load_before: float) -> Iterator[str]:
     host, versions = provenance.host(), provenance.versions()
     yield "# What linerate itself costs"
     yield ""
-    yield "Median, and a distribution-free interval of the median of at least 95 %; ratios are paired per start."
+    yield "Medians, each with a distribution-free interval of at least 95 %; ratios are paired per start."
     yield ""
     yield "| what | measured | 95 % interval | target | met | how |"
     yield "|---|---|---|---|---|---|"
@@ -530,8 +547,9 @@ def _lines(rows: Sequence[Row], load_before: float) -> Iterator[str]:
     yield ""
     yield f"    {shlex.join(['python', 'benchmarks/overhead.py', *sys.argv[1:]])}"
     yield ""
-    yield f"on {host['processor']}, {host['num_usable_processors']} of {host['num_processors']} processors usable, "
-    yield f"{host['memory_bytes'] / 2**30:.0f} GiB of memory, load {load_before:.2f} before (average of a minute);"
+    usable = f"{host['num_usable_processors']} of {host['num_processors']} processors usable"
+    memory = f"{host['memory_bytes'] / 2**30:.0f} GiB of memory"
+    yield f"on {host['processor']}, {usable}, {memory}, load {load_before:.2f} before (average of a minute);"
     yield ", ".join(f"{name} {version}" for name, version in versions.items()) + "."
 
 
@@ -546,8 +564,8 @@ def _row(
 ) -> Row:
     """Median and interval against a target from above.
 
-    ``is_low_enough``: met if the interval reaches down to the target (what cannot be told from it counts as met);
-    else the median must not exceed it.
+    ``is_low_enough``: met if the interval reaches down to the target, so what cannot be told from it counts
+    as met; else the median must not exceed it.
     """
     from bench.model.statistics import summarise
 
@@ -558,7 +576,7 @@ def _row(
         question=question,
         measured=shown(summary.median_s),
         interval=_interval(values, shown),
-        target="" if target is None else f"<= {shown(target) if shown is not _ratio else format(target, 'g')}",
+        target="" if target is None else f"<= {format(target, 'g') if shown is _ratio else shown(target)}",
         is_met=None if target is None or decisive is None else decisive <= target,
         detail=detail,
     )
@@ -577,8 +595,10 @@ def _ratio(value: float) -> str:
     return f"{value:.3f}"
 
 
-def _microseconds(value_s: float) -> str:
-    return f"{value_s * 1e6:.3g} us"
+def _seconds(value_s: float) -> str:
+    from bench.model.units import format_seconds
+
+    return format_seconds(value_s)
 
 
 def _progress(text: str) -> None:

@@ -144,7 +144,7 @@ def _enter_and_work(
         with contextlib.suppress(OSError):
             kernel.mount_own_proc()
         _say(write_end, (None, work(_build(num_nodes))))
-    except BaseException:  # the last frame of this process
+    except BaseException:  # noqa: BLE001 - the last frame of this process
         _say(write_end, (traceback.format_exc(), None))
     finally:
         os._exit(0)
@@ -167,8 +167,9 @@ def _build(num_nodes: int) -> list[Node]:
 
 
 def _say(write_end: int, what: tuple[str | None, object]) -> None:
+    content = pickle.dumps(what)
     with os.fdopen(write_end, "wb") as stream:
-        pickle.dump(what, stream)
+        stream.write(content)
 
 
 def _as_agent(known: str, words: Sequence[str]) -> None:

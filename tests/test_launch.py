@@ -99,7 +99,7 @@ def test_auto_means_the_emulated_fabric_without_a_cluster() -> None:
     resolved = resolve(compose([]), {}, missing=lacking(None))
     assert (resolved.kind, resolved.num_ranks, resolved.config.backend) == ("emulated", 4, "gloo")
     assert resolved.config.transceiver.name == "400g-osfp-dr4"
-    assert resolved.config.timing.pause_s > 0
+    assert resolved.config.timing.prime_bytes > 0
 
 
 def test_auto_falls_back_to_loopback_and_says_why() -> None:

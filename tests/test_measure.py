@@ -129,7 +129,12 @@ def test_the_closed_form_is_what_reducing_in_any_order_gives(
     """Exact in the type: forwards and backwards, added in the type itself, give the closed form."""
     data = pattern(dtype, num_ranks, seed=5)
     sent = [data.sent(rank, 0, 1000) for rank in range(num_ranks)]
-    combine = {"sum": torch.add, "max": torch.maximum, "min": torch.minimum}[reduce_op]
+    operations: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
+        "sum": lambda a, b: a + b,
+        "max": torch.maximum,
+        "min": torch.minimum,
+    }
+    combine = operations[reduce_op]
     for order in (sent, sent[::-1]):
         total = order[0]
         for tensor in order[1:]:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from bench.config import BenchConfig, EmulationConfig
 from bench.launch import kernel
-from bench.launch.shaping import LinkShape, link_shape, pause_s
+from bench.launch.shaping import LinkShape, link_shape, prime_bytes
 from bench.launch.supervise import EXIT_RANK_DIED, Outcome, Placement, rank_environment, supervise
 
 PORT: Final = 29500
@@ -109,7 +109,7 @@ def described_links(shape: LinkShape, has_delay: bool, delay_s: float) -> dict[s
         "delay_note": None
         if has_delay or shape.delay_s == 0
         else "this kernel has no netem, so nothing is delayed",
-        "pause_s": pause_s(shape),
+        "prime_bytes": prime_bytes(shape),
     }
 
 

@@ -135,6 +135,8 @@ def _identity(
         raise ValueError(f"{variables.rank}={rank} is not a rank among {variables.size}={size}")
     local = values.get(variables.local_rank or "")
     local_size = values.get(variables.local_size or "", "")
+    if variables.source == "slurm":
+        local_size = _tasks_here(local_size, values.get("SLURM_NODEID", ""))
     port = master.get("MASTER_PORT")
     if port is not None and not (port.isdigit() and 0 < int(port) < 65536):
         raise ValueError(f"MASTER_PORT is {port!r}; a port is a number from 1 to 65535")
@@ -147,6 +149,19 @@ def _identity(
         master_address=master.get("MASTER_ADDR"),
         master_port=None if port is None else int(port),
     )
+
+
+def _tasks_here(tasks_per_node: str, node: str) -> str:
+    """Tasks of ``node`` in SLURM's shorthand: ``8(x2),4`` is 8 on nodes 0 and 1, 4 on node 2. Empty where it is unclear."""
+    counts: list[str] = []
+    for entry in tasks_per_node.split(","):
+        match = re.fullmatch(r"(\d+)(?:\(x(\d+)\))?", entry)
+        if match is None:
+            return ""
+        counts += [match[1]] * int(match[2] or 1)
+    if len(set(counts)) == 1:
+        return counts[0]
+    return counts[int(node)] if node.isdigit() and int(node) < len(counts) else ""
 
 
 def _number(name: str, values: Mapping[str, str], source: str) -> int:

@@ -14,7 +14,7 @@ from bench import catalog
 from bench.config import BenchConfig
 from bench.launch import emulated
 from bench.launch.identity import RankIdentity, discover
-from bench.launch.shaping import LinkShape, link_shape, pause_s
+from bench.launch.shaping import LinkShape, link_shape, prime_bytes
 from bench.model import units
 from bench.model.fabric import Network, emulated_network, real_network
 from bench.model.framing import Transport
@@ -216,9 +216,8 @@ def _settle_emulated(config: BenchConfig) -> None:
             f"transport={config.transport} cannot be emulated: the links carry TCP; leave it out"
         )
     config.transport = "tcp"
-    config.timing.pause_s = max(
-        config.timing.pause_s, pause_s(link_shape(config.transceiver, config.emulation))
-    )
+    shape = link_shape(config.transceiver, config.emulation)
+    config.timing.prime_bytes = max(config.timing.prime_bytes, prime_bytes(shape))
 
 
 def _settle_real(config: BenchConfig, kind: str) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import torch
+
 from bench.measure.loop import Sample, Stopwatch, take_samples
 from bench.measure.ranks import Ranks
 from bench.measure.stopwatch import CudaStopwatch, HostStopwatch
@@ -60,9 +62,13 @@ def measure(
         RuntimeError: a rank died, or a call outlasted the deadline of the process group.
     """
 
+    prime = torch.empty((2, plan.prime_bytes), dtype=torch.uint8, device=ranks.device)
+
     def align() -> None:
         if workload.restores_input:
             workload.reset()
+        if plan.prime_bytes and ranks.size > 1:
+            ranks.send_around(prime[0], prime[1])
         ranks.barrier()
         if plan.pause_s:
             time.sleep(plan.pause_s)

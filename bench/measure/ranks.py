@@ -38,6 +38,14 @@ class Ranks:
         else:
             dist.barrier()
 
+    def send_around(self, outgoing: torch.Tensor, incoming: torch.Tensor) -> None:
+        """Send to the next rank and receive from the one before, so that every link carries the same bytes."""
+        received = dist.irecv(incoming, (self.rank - 1) % self.size)
+        sent = dist.isend(outgoing, (self.rank + 1) % self.size)
+        for request in (received, sent):
+            if request is not None:
+                request.wait()
+
     def largest(self, values: Sequence[float]) -> list[float]:
         """Element-wise maximum over ranks. Shape: (n,) in and out, the same on every rank."""
         tensor = torch.tensor(list(values), dtype=torch.float64, device=self.device)
