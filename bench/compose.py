@@ -47,10 +47,13 @@ def compose(overrides: Sequence[str]) -> BenchConfig:
     _register_schemas()
     parsed = _parse(overrides)
     with initialize_config_dir(version_base="1.3", config_dir=str(catalog.CONF_DIR)):
-        known = _known_keys(_composed([]))
         names: dict[str, str] = {}
-        hydra_overrides = [_prepared(override, text, known, names) for override, text in parsed]
-        composed = _composed(hydra_overrides)
+        prepared = [_prepared(override, text, names) for override, text in parsed]
+        try:
+            composed = _composed(prepared)
+        except ValueError:
+            _check_keys(parsed)  # a key that does not exist deserves a better sentence than Hydra's
+            raise
     for group in ("transceiver", "fabric"):
         composed[group].name = names.get(group) or composed[group].name or "auto"
     try:
@@ -112,8 +115,22 @@ def _known_keys(config: DictConfig) -> list[str]:
     return keys
 
 
-def _prepared(override: Override, text: str, known: list[str], names: dict[str, str]) -> str:
-    """Check one override against what exists; hand the user's own files to Hydra under a name of theirs."""
+def _check_keys(parsed: list[tuple[Override, str]]) -> None:
+    """Raise ValueError, with near matches, for the first key that the configuration does not have."""
+    known = _known_keys(_composed([]))
+    for override, text in parsed:
+        key = override.key_or_group
+        if key in known or key in GROUPS or any(key.startswith(f"{free}.") for free in _FREE_KEYS):
+            continue
+        near = catalog.near_matches(key, known)
+        hint = (
+            f"; did you mean {' or '.join(near)}?" if near else "; `linerate run --cfg job` prints all keys"
+        )
+        raise ValueError(f"there is no key {key!r} (in {text!r}){hint}")
+
+
+def _prepared(override: Override, text: str, names: dict[str, str]) -> str:
+    """Check the choice of a group against what exists; hand the user's own files to Hydra under a name of theirs."""
     key = override.key_or_group
     if key in GROUPS:
         value = override.value()
@@ -134,12 +151,6 @@ def _prepared(override: Override, text: str, known: list[str], names: dict[str, 
         return f"{key}={choice}"
     if key in ("collectives", "passes") and isinstance(override.value(), str):
         return f"{key}=[{override.value()}]"
-    if key not in known and not any(key.startswith(f"{free}.") for free in _FREE_KEYS):
-        near = catalog.near_matches(key, known)
-        hint = (
-            f"; did you mean {' or '.join(near)}?" if near else "; `linerate run --cfg job` prints all keys"
-        )
-        raise ValueError(f"there is no key {key!r} (in {text!r}){hint}")
     return text
 
 
