@@ -6,8 +6,8 @@ The folder names are the layers; an arrow points at what may be imported (tests/
     L1  bench/record.py, summary.py, run_folder.py, catalog.py   what is written, what is known  -> model
     L2  bench/measure/   torch: what really happened                                             -> model
     L3  bench/config.py, compose.py   what was asked; compose is the only door to Hydra          -> L0, L1
-    L4  bench/launch/, points.py, runner.py, provenance.py, console.py, findings.py,
-        forecast.py, listing.py       one run or one prediction, start to finish                 -> all above
+    L4  bench/launch/, points.py, runner.py, describe.py, provenance.py, console.py,
+        findings.py, forecast.py, listing.py   one run or one prediction, start to finish                 -> all above
     L5  bench/cli.py, __main__.py     the verbs; import what they need inside functions
         analysis/        pandas, matplotlib; never torch, never Hydra                            -> model, L1
 """

@@ -30,6 +30,7 @@ examples:
   linerate predict transceiver=800g-osfp-dr8 fabric=dgx_h100 fabric.num_hosts=16
   linerate catalog 800g dr8
 """
+_RANK_VARIABLES: Final = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK")
 _LATER: Final = (
     "validate",
     "fit",
@@ -246,8 +247,11 @@ def _measure(resolved: "Resolved") -> tuple[int, Path | None]:
         if isinstance(reporter, Console):
             reporter.close()
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        sys.stderr.write(f"linerate: rank {identity.rank} of {identity.size}: {lines[0][:300]}\n")
-        sys.stderr.flush()
+        if (
+            identity.rank == 0 or identity.source == "linerate"
+        ):  # there, other ranks write to files of their own
+            sys.stderr.write(f"linerate: rank {identity.rank} of {identity.size}: {lines[0][:300]}\n")
+            sys.stderr.flush()
         if identity.source != "linerate":
             os._exit(EXIT_RANK_DIED)  # leaving the broken group, or MPI, the proper way could hang
         return EXIT_RANK_DIED, None
@@ -270,7 +274,10 @@ def _catalog(options: argparse.Namespace) -> int:
 
 
 def _refused(message: str) -> int:
-    sys.stderr.write(f"linerate: {message}\n")
+    """Say what is wrong, once: all ranks of a launcher find the same mistake, and only rank 0 speaks."""
+    rank = next((os.environ[name] for name in _RANK_VARIABLES if name in os.environ), "0")
+    if rank == "0":
+        sys.stderr.write(f"linerate: {message}\n")
     return EXIT_BAD_INPUT
 
 

@@ -11,18 +11,18 @@ from typing import Any, Final, Protocol
 import bench
 from bench import provenance
 from bench.config import BenchConfig
+from bench.describe import manifest_of, record_of
 from bench.launch.identity import OWN_PREFIX, RankIdentity
 from bench.launch.resolve import default_max_bytes, network
+from bench.launch.watch import watched
 from bench.measure.data import Pattern, pattern
-from bench.measure.engine import Measurement, measure, stopwatch_for
+from bench.measure.engine import measure, stopwatch_for
 from bench.measure.ranks import Ranks
 from bench.measure.workload import WORKLOADS, Workload, WorkloadSpec
-from bench.model.collective import Collective, host_egress_bytes
 from bench.model.fabric import Network
-from bench.model.predict import predict
-from bench.points import Point, points, skipped
-from bench.record import Record, RunManifest
-from bench.run_folder import RunFolder, new_run_id
+from bench.points import Point, points
+from bench.record import RunManifest
+from bench.run_folder import RunFolder
 
 EXIT_OK: Final = 0
 EXIT_WRONG: Final = 1
@@ -83,7 +83,7 @@ def run_rank(
     plan = points(config, ranks.size, default_max_bytes(config))
     folder = None
     if ranks.rank == 0:
-        manifest = _manifest(config, kind, identity, hosts, links, len(plan), environ)
+        manifest = manifest_of(config, kind, identity, hosts, links, len(plan), environ)
         folder = _create(config, manifest, environ)
         if folder is not None:
             reporter.begin(manifest)
@@ -91,33 +91,53 @@ def run_rank(
         raise ValueError(
             f"rank 0 cannot write to run_dir {config.run_dir}; give another with run_dir=/a/folder"
         )
+    if (
+        folder is None or identity.source == "linerate"
+    ):  # our own launcher is the parent that finishes for rank 0
+        return _measure_and_finish(config, ranks, plan, net, hosts, folder, reporter)
+    with watched(folder):
+        return _measure_and_finish(config, ranks, plan, net, hosts, folder, reporter)
+
+
+def _measure_and_finish(
+    config: BenchConfig,
+    ranks: Ranks,
+    plan: list[Point],
+    net: Network | None,
+    hosts: list[str],
+    folder: RunFolder | None,
+    reporter: Reporter,
+) -> int:
+    """Measure, and have rank 0 write how it ended, whatever happens in between."""
     interrupt = Interrupt()
     with interrupt.caught():
         try:
             status = _measure_points(config, ranks, plan, net, len(set(hosts)), folder, reporter, interrupt)
         except RuntimeError as error:
             if folder is not None:
-                folder.finish(
-                    status="failed",
-                    reason=f"rank 0 lost the others: {_first_line(error)}",
-                    exit_status=EXIT_RANK_LOST,
-                )
+                reason = f"rank 0 lost the others: {_first_line(error)}"
+                folder.finish(status="failed", reason=reason, exit_status=EXIT_RANK_LOST)
             raise
         except KeyboardInterrupt:
             if folder is not None:
                 folder.finish(status="interrupted", reason="interrupted twice", exit_status=EXIT_INTERRUPTED)
             return EXIT_INTERRUPTED
         if folder is not None:
-            reason = {
-                EXIT_OK: None,
-                EXIT_WRONG: "wrong data in at least one point",
-                EXIT_INTERRUPTED: f"{interrupt.signal_name or 'a signal'} after {len(folder.records())} of {len(plan)} points",
-            }[status]
-            state = "interrupted" if status == EXIT_INTERRUPTED else "complete"
-            folder.finish(status=state, reason=reason, exit_status=status)
+            _finish(folder, status, interrupt, len(plan))
             reporter.end(folder)
     ranks.barrier()
     return status
+
+
+def _finish(folder: RunFolder, status: int, interrupt: Interrupt, num_points: int) -> None:
+    if status == EXIT_INTERRUPTED:
+        reason: str | None = (
+            f"{interrupt.signal_name or 'a signal'} after {len(folder.records())} of {num_points} points"
+        )
+        folder.finish(status="interrupted", reason=reason, exit_status=status)
+        return
+    reason = "wrong data in at least one point" if status == EXIT_WRONG else None
+    folder.finish(status="complete", reason=reason, exit_status=status)
 
 
 def _network(
@@ -168,7 +188,7 @@ def _measure_points(
         )
         has_wrong_data = has_wrong_data or measurement.num_wrong_elements > 0
         if folder is not None:
-            record = _record(point, measurement, net, num_hosts, ranks.backend, meter.shares())
+            record = record_of(point, measurement, net, num_hosts, ranks.backend, meter.shares())
             folder.append(record, measurement.start_s, measurement.duration_s)
         if measurement.is_interrupted:
             return EXIT_INTERRUPTED
@@ -180,73 +200,6 @@ def _workload(point: Point, ranks: Ranks, data: Pattern) -> Workload:
         count=point.message_bytes // data.dtype.num_bytes, reduce_op=point.reduce_op, pattern=data
     )
     return WORKLOADS[point.collective.value, point.algorithm](spec, ranks)
-
-
-def _record(
-    point: Point,
-    measurement: Measurement,
-    net: Network | None,
-    num_hosts: int,
-    backend: str,
-    processor_shares: tuple[float | None, float | None],
-) -> Record:
-    prediction = predict(point.spec, net) if net is not None else None
-    warnings = []
-    if measurement.is_cut_by_budget:
-        warnings.append("budget: fewer samples than planned; raise timing.budget_s")
-    if measurement.is_interrupted:
-        warnings.append("interrupted: fewer samples than planned")
-    return Record(
-        point_id=point.point_id,
-        attempt=0,
-        status="complete" if measurement.num_wrong_elements == 0 else "wrong_data",
-        collective=point.collective.value,
-        algorithm=point.algorithm,
-        algorithm_source=_algorithm_source(point, backend),
-        backend=backend,
-        dtype=point.dtype,
-        reduce_op=point.reduce_op if point.collective is Collective.all_reduce else None,
-        placement=point.placement,
-        measure_pass=point.measure_pass,
-        group="world",
-        num_ranks=point.num_ranks,
-        num_hosts=num_hosts,
-        message_bytes=point.message_bytes,
-        calls_per_sample=1,
-        durations_s=measurement.slowest_s,
-        rank_mean_s=[sum(row) / len(row) for row in measurement.duration_s],
-        first_call_s=measurement.first_call_s,
-        num_wrong_elements=measurement.num_wrong_elements,
-        fabric_bytes_per_rank=_fabric_bytes_per_rank(point, num_hosts, backend),
-        predicted_time_s=prediction.duration_s if prediction else None,
-        ceiling_time_s=prediction.ceiling_s if prediction and prediction.loads else None,
-        predicted_bound=prediction.bound_by if prediction else None,
-        also_bound_by=list(prediction.also_bound_by) if prediction else [],
-        is_bucket_dominated=prediction.is_bucket_dominated if prediction else False,
-        busy_share=processor_shares[0],
-        steal_share=processor_shares[1],
-        warnings=warnings,
-    )
-
-
-def _algorithm_source(point: Point, backend: str) -> str:
-    """``forced`` where we send the messages ourselves, ``assumed`` for gloo, whose source has one schedule for each."""
-    if point.algorithm != "native" or point.collective is Collective.send_recv:
-        return "forced"
-    return "assumed" if backend == "gloo" else "unknown"
-
-
-def _fabric_bytes_per_rank(point: Point, num_hosts: int, backend: str) -> float | None:
-    if point.num_ranks % num_hosts:
-        return None
-    if (
-        num_hosts > 1
-        and _algorithm_source(point, backend) == "unknown"
-        and point.collective is Collective.all_reduce
-    ):
-        return None
-    ranks_per_host = point.num_ranks // num_hosts
-    return host_egress_bytes(point.spec, ranks_per_host) / ranks_per_host
 
 
 def _agree(config: BenchConfig, ranks: Ranks) -> list[str]:
@@ -268,43 +221,6 @@ def _create(config: BenchConfig, manifest: RunManifest, environ: Mapping[str, st
     except OSError as error:
         sys.stderr.write(f"linerate: {config.run_dir}: {error.strerror}\n")
         return None
-
-
-def _manifest(
-    config: BenchConfig,
-    kind: str,
-    identity: RankIdentity,
-    hosts: list[str],
-    links: dict[str, Any] | None,
-    num_points: int,
-    environ: Mapping[str, str],
-) -> RunManifest:
-    names = list(dict.fromkeys(hosts))
-    return RunManifest(
-        run_id=environ.get(f"{OWN_PREFIX}RUN_ID") or new_run_id(),
-        started_utc=provenance.now_utc(),
-        status="running",
-        status_reason=None,
-        exit_status=None,
-        command=json.loads(environ.get(f"{OWN_PREFIX}COMMAND", "null")) or sys.argv,
-        config=config.to_json(),
-        config_sha256=config.sha256(),
-        versions=provenance.versions(),
-        hosts=[provenance.host() | {"name": names[0]}] + [{"name": name} for name in names[1:]],
-        ranks=[{"rank": rank, "host": name} for rank, name in enumerate(hosts)],
-        launcher=kind,
-        launched_by=identity.source,
-        backend=config.backend,
-        num_ranks=len(hosts),
-        num_hosts=len(names),
-        transceiver=config.transceiver.name,
-        fabric="emulated" if kind == "emulated" else config.fabric.name,
-        time_scale=config.emulation.time_scale if kind == "emulated" else None,
-        links=links,
-        environment=provenance.environment(environ),
-        skipped=skipped(config, len(hosts)),
-        num_points_planned=num_points,
-    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -58,6 +58,7 @@ LAYERS: Final = (
             "bench.launch",
             "bench.points",
             "bench.runner",
+            "bench.describe",
             "bench.provenance",
             "bench.console",
             "bench.findings",

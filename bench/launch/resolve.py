@@ -243,6 +243,8 @@ def _backend(config: BenchConfig, kind: str, identity: RankIdentity | None, size
             )
         return "gloo"
     here = (identity.local_size or identity.local_rank + 1) if identity else size
+    if identity is not None and identity.source == "slurm" and "SLURM_GPUS_PER_TASK" in os.environ:
+        here = 1  # SLURM shows each task its own GPUs alone
     if config.backend == "nccl" and num_gpus() < here:
         raise ValueError(
             f"backend=nccl needs one GPU per rank; {here} ranks here and {num_gpus()} GPUs; use backend=gloo"

@@ -70,8 +70,6 @@ def measure(
         if plan.prime_bytes and ranks.size > 1:
             ranks.send_around(prime[0], prime[1])
         ranks.barrier()
-        if plan.pause_s:
-            time.sleep(plan.pause_s)
 
     num_wrong = 0
     warmups: list[float] = []
@@ -83,7 +81,7 @@ def measure(
     first_s, call_s = ranks.largest([warmups[0], warmups[-1]])
 
     num_planned = plan.planned_iterations(call_s)
-    block = max(1, int(BLOCK_S / (call_s + plan.pause_s))) if call_s > 0 else num_planned
+    block = max(1, int(BLOCK_S / call_s)) if call_s > 0 else num_planned
     samples: list[Sample] = []
     is_cut = is_interrupted = False
     begun_s = time.monotonic()

@@ -93,7 +93,8 @@ def joined(
     torch.set_num_threads(1)  # a rank that computes on several cores takes them from its neighbours
     options: dict[str, Any] = {}
     if backend == "nccl":
-        device = torch.device("cuda", local_rank)
+        # A launcher may show each rank its own GPU alone; then that is the first one.
+        device = torch.device("cuda", local_rank if local_rank < torch.cuda.device_count() else 0)
         torch.cuda.set_device(device)
         if TorchVersion(torch.__version__) >= "2.7.1":
             options["device_id"] = device  # before, it can hang: pytorch issue 153960

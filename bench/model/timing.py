@@ -13,7 +13,6 @@ class TimingPlan:
             into ``fill_s``.
         budget_s: no further sample is begun after so many seconds; the point then carries the warning ``budget``.
         timeout_s: a single call that lasts longer has hung; the run ends with exit status 3.
-        pause_s: idle time before each call.
         prime_bytes: sent around the ring of ranks before each call, untimed. On the emulated fabric it empties the
             token buckets, so that calls do not start with what the links have saved while idle.
     """
@@ -25,7 +24,6 @@ class TimingPlan:
     fill_s: float = 0.3
     budget_s: float = 60.0
     timeout_s: float = 120.0
-    pause_s: float = 0.0
     prime_bytes: int = 0
 
     def __post_init__(self) -> None:
@@ -41,11 +39,8 @@ class TimingPlan:
                 raise ValueError(f"timing.{key} is {getattr(self, key)}; it is a duration in seconds above 0")
         if self.prime_bytes < 0:
             raise ValueError(f"timing.prime_bytes is {self.prime_bytes}; a number of bytes is not negative")
-        for key in ("fill_s", "pause_s"):
-            if not getattr(self, key) >= 0:
-                raise ValueError(
-                    f"timing.{key} is {getattr(self, key)}; it is a duration in seconds, not below 0"
-                )
+        if not self.fill_s >= 0:
+            raise ValueError(f"timing.fill_s is {self.fill_s}; it is a duration in seconds, not below 0")
 
     def planned_iterations(self, call_s: float) -> int:
         """Samples for calls of about ``call_s`` seconds each."""
