@@ -3,7 +3,7 @@
 The folder names are the layers; an arrow points at what may be imported (tests/test_architecture.py enforces it):
 
     L0  bench/model/     what must be moved, what the optics allow; no torch, no Hydra
-    L1  bench/record.py, summary.py, run_folder.py, catalog.py   what is written, what is known  -> model
+    L1  bench/record.py, summary.py, run_folder.py, catalog.py, exits.py   what is written, what is known  -> model
     L2  bench/measure/   torch: what really happened                                             -> model
     L3  bench/config.py, compose.py   what was asked; compose is the only door to Hydra          -> L0, L1
     L4  bench/launch/, points.py, runner.py, describe.py, provenance.py, console.py,

@@ -4,19 +4,17 @@ import argparse
 import json
 import os
 import sys
-import tempfile
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import bench
+from bench import exits
 
 if TYPE_CHECKING:
     from bench.launch.resolve import Resolved
 
-EXIT_BAD_INPUT: Final = 2
-EXIT_RANK_DIED: Final = 3
-EXIT_INTERRUPTED: Final = 130
 
 _DESCRIPTION: Final = (
     "Do my collectives run at the line rate of my optics, and what would other optics buy me?"
@@ -30,7 +28,6 @@ examples:
   linerate predict transceiver=800g-osfp-dr8 fabric=dgx_h100 fabric.num_hosts=16
   linerate catalog 800g dr8
 """
-_RANK_VARIABLES: Final = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK")
 _LATER: Final = (
     "validate",
     "fit",
@@ -72,12 +69,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _catalog(options)
     except (ValueError, AssertionError) as error:
         return _refused(str(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("linerate: interrupted\n")
+        return exits.INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): no error of ours. Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     parser.print_help()
-    return EXIT_BAD_INPUT
+    return exits.BAD_INPUT
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -116,7 +116,12 @@ def _run(options: argparse.Namespace, overrides: list[str]) -> int:
     from bench.compose import as_yaml, compose
     from bench.launch.resolve import resolve
 
-    config = compose(overrides)
+    try:
+        config = compose(overrides)
+    except ValueError:
+        if _is_another_rank():
+            return exits.BAD_INPUT  # every rank was given the same words; rank 0 says what is wrong with them
+        raise
     if options.cfg:
         sys.stdout.write(as_yaml(config))
         return 0
@@ -124,6 +129,17 @@ def _run(options: argparse.Namespace, overrides: list[str]) -> int:
     if resolved.identity is not None:
         return _join(resolved)
     return _launch(resolved)
+
+
+def _is_another_rank() -> bool:
+    """Whether this is a rank other than 0, as far as the environment can say without contradiction."""
+    from bench.launch.identity import discover
+
+    try:
+        identity = discover(os.environ)
+    except ValueError:
+        return False
+    return identity is not None and identity.rank != 0
 
 
 def _launch(resolved: "Resolved") -> int:
@@ -138,6 +154,8 @@ def _launch(resolved: "Resolved") -> int:
     config.run_dir = str(run_dir)
     if resolved.note:
         sys.stderr.write(f"linerate: {resolved.note}\n")
+    import tempfile
+
     run_id = new_run_id()
     extra = {"RUN_ID": run_id, "COMMAND": json.dumps(["linerate", *sys.argv[1:]])}
     with tempfile.TemporaryDirectory(prefix="linerate-") as logs:
@@ -161,9 +179,12 @@ def _close(path: Path, exit_status: int, reason: str | None, logs: Path) -> int:
             )
         return exit_status
     folder = RunFolder(path)
+    if reason is None and folder.manifest().status == "running":
+        exit_status = exit_status or exits.RANK_DIED
+        reason = f"rank 0 ended with status {exit_status} before it had finished"
     if reason is not None:
-        status = "interrupted" if exit_status == EXIT_INTERRUPTED else "failed"
-        if folder.manifest().status not in ("complete", "interrupted") or exit_status == EXIT_RANK_DIED:
+        status = "interrupted" if exit_status == exits.INTERRUPTED else "failed"
+        if folder.manifest().status not in ("complete", "interrupted") or exit_status == exits.RANK_DIED:
             folder.finish(status=status, reason=reason, exit_status=exit_status)
             for log in sorted(logs.glob("rank*.log")):
                 if log.stat().st_size:
@@ -201,6 +222,19 @@ def _join(resolved: "Resolved") -> int:
 
 def _as_rank() -> int:
     """Be one of the ranks that our own launcher has started, with the configuration that it resolved."""
+    try:
+        status = _measure_as_rank()
+    except KeyboardInterrupt:
+        status = exits.INTERRUPTED
+    except Exception:  # noqa: BLE001 - the last frame of a rank: shown whole, and not taken for "wrong data"
+        traceback.print_exc()
+        status = exits.RANK_DIED
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # what there is to lose is on disk; a broken process group could hang in its destructor
+
+
+def _measure_as_rank() -> int:
     from bench.config import BenchConfig
     from bench.launch.identity import discover
     from bench.launch.resolve import Resolved
@@ -212,8 +246,7 @@ def _as_rank() -> int:
     status, _ = _measure(
         Resolved(config=config, kind=kind, identity=identity, num_ranks=identity.size, note=None)
     )
-    sys.stdout.flush()
-    os._exit(status)  # what there is to lose is on disk; a broken process group could hang in its destructor
+    return status
 
 
 def _measure(resolved: "Resolved") -> tuple[int, Path | None]:
@@ -242,19 +275,16 @@ def _measure(resolved: "Resolved") -> tuple[int, Path | None]:
     except ValueError as error:
         if identity.rank == 0:
             sys.stderr.write(f"linerate: {error}\n")
-        return EXIT_BAD_INPUT, None
-    except RuntimeError as error:
+        return exits.BAD_INPUT, None
+    except (RuntimeError, OSError, MemoryError) as error:
         if isinstance(reporter, Console):
             reporter.close()
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        if (
-            identity.rank == 0 or identity.source == "linerate"
-        ):  # there, other ranks write to files of their own
-            sys.stderr.write(f"linerate: rank {identity.rank} of {identity.size}: {lines[0][:300]}\n")
-            sys.stderr.flush()
+        sys.stderr.write(f"linerate: rank {identity.rank} of {identity.size}: {lines[0][:300]}\n")
+        sys.stderr.flush()
         if identity.source != "linerate":
-            os._exit(EXIT_RANK_DIED)  # leaving the broken group, or MPI, the proper way could hang
-        return EXIT_RANK_DIED, None
+            os._exit(exits.RANK_DIED)  # leaving the broken group, or MPI, the proper way could hang
+        return exits.RANK_DIED, None
     return status, reporter.path
 
 
@@ -274,11 +304,8 @@ def _catalog(options: argparse.Namespace) -> int:
 
 
 def _refused(message: str) -> int:
-    """Say what is wrong, once: all ranks of a launcher find the same mistake, and only rank 0 speaks."""
-    rank = next((os.environ[name] for name in _RANK_VARIABLES if name in os.environ), "0")
-    if rank == "0":
-        sys.stderr.write(f"linerate: {message}\n")
-    return EXIT_BAD_INPUT
+    sys.stderr.write(f"linerate: {message}\n")
+    return exits.BAD_INPUT
 
 
 def _own_prefix() -> str:

@@ -85,6 +85,10 @@ def _parse(overrides: Sequence[str]) -> list[tuple[Override, str]]:
                     f"{text!r} is no override; write key=value, for example sizes=quick"
                 ) from error
             raise ValueError(f"{text!r} cannot be read: {_short(error)}") from error
+        if override.key_or_group.split(".")[0] == "hydra":
+            raise ValueError(
+                f"{text!r}: Hydra itself is not configured here; it writes nothing; leave it out"
+            )
         if override.is_sweep_override():
             raise ValueError(f"{text!r} asks for several runs; start one run for each value")
         parsed.append((override, text))

@@ -22,6 +22,7 @@ ALGORITHMS: Final[dict[str, tuple[str, ...]]] = {
     "all_to_all": ("native", "pairwise", "chunked"),
     "send_recv": ("native",),
 }
+LAUNCHERS: Final = ("auto", "local", "emulated", "external", "slurm")
 BACKENDS: Final = ("auto", "nccl", "gloo")
 REDUCE_OPS: Final = ("sum", "max", "min")
 PLACEMENTS: Final = ("out_of_place", "in_place", "both")
@@ -37,6 +38,7 @@ class LauncherConfig:
     num_ranks: int | None = None
 
     def __post_init__(self) -> None:
+        _one_of("launcher", self.kind, LAUNCHERS)
         if self.num_ranks is not None and self.num_ranks < 1:
             raise ValueError(f"launcher.num_ranks is {self.num_ranks}; at least one rank is needed")
 
@@ -88,7 +90,7 @@ class EmulationConfig:
     """The emulated fabric: hosts as network namespaces, links shaped to the MAC rate over ``time_scale``.
 
     Attributes:
-        bucket_bytes: token bucket of each link; null: see `bench.launch.shaping.bucket_bytes`.
+        bucket_bytes: token bucket of each link; null: see `bench.launch.shaping.link_shape`.
         fibre_m: fibre from each host to the switch. It delays by its length times ``time_scale`` where the kernel can
             delay (netem); a scenario, not a fact.
         faults: not in this version; must stay empty.
@@ -115,11 +117,12 @@ class EmulationConfig:
             raise ValueError(
                 f"emulation.time_scale is {self.time_scale}; it divides the MAC rate (1000: 400 Gb/s becomes 400 Mb/s)"
             )
-        if self.fibre_m < 0:
-            raise ValueError(f"emulation.fibre_m is {self.fibre_m}; a length in metres is not negative")
-        if self.bucket_bytes is not None and self.bucket_bytes < 65536:
+        if not 0 <= self.fibre_m <= 1e6:
+            raise ValueError(f"emulation.fibre_m is {self.fibre_m}; allowed is 0 to 1e6 metres")
+        if self.bucket_bytes is not None and not 65536 <= self.bucket_bytes <= 2**27:
             raise ValueError(
-                f"emulation.bucket_bytes is {self.bucket_bytes}; offloaded segments of 64 KiB must fit: at least 65536"
+                f"emulation.bucket_bytes is {self.bucket_bytes}; offloaded segments of 64 KiB must fit: allowed is "
+                f"65536 to {2**27}"
             )
         if self.faults:
             raise ValueError("emulation.faults is not available in this version; leave it empty")
@@ -165,10 +168,12 @@ class BenchConfig:
             _one_of("algorithms", name, known)
             for algorithm in algorithms:
                 _one_of(f"algorithms.{name}", algorithm, ALGORITHMS[name])
+        if not self.passes:
+            raise ValueError(f"passes is empty; there is {', '.join(PASSES)}")
         for name in self.passes:
             _one_of("passes", name, PASSES)
-        if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}; it must not be negative")
+        if not 0 <= self.seed < 2**31:
+            raise ValueError(f"seed is {self.seed}; allowed is 0 to {2**31 - 1}")
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for the manifest and for ranks; `from_json` gives back an equal configuration."""

@@ -61,14 +61,19 @@ def record_of(
     net: Network | None,
     num_hosts: int,
     backend: str,
+    is_checked: bool,
     processor_shares: tuple[float | None, float | None],
 ) -> Record:
-    """One finished point, measured and predicted. ``processor_shares``: busy and taken by other machines."""
+    """One finished point, measured and predicted.
+
+    ``is_checked``: whether data of this type can show a wrong element. ``processor_shares``: busy, and taken by other
+    machines.
+    """
     prediction = predict(point.spec, net) if net is not None else None
     warnings = []
     if measurement.is_cut_by_budget:
         warnings.append("budget: fewer samples than planned; raise timing.budget_s")
-    if measurement.is_interrupted:
+    if measurement.is_interrupted and not measurement.is_cut_by_budget:
         warnings.append("interrupted: fewer samples than planned")
     return Record(
         point_id=point.point_id,
@@ -90,8 +95,9 @@ def record_of(
         durations_s=measurement.slowest_s,
         rank_mean_s=[sum(row) / len(row) for row in measurement.duration_s],
         first_call_s=measurement.first_call_s,
-        num_wrong_elements=measurement.num_wrong_elements,
-        fabric_bytes_per_rank=_fabric_bytes_per_rank(point, num_hosts, backend),
+        num_wrong_elements=measurement.num_wrong_elements if is_checked else None,
+        # Trays of a rack are one host as far as its network is concerned.
+        fabric_bytes_per_rank=_fabric_bytes_per_rank(point, net.num_hosts if net else num_hosts, backend),
         predicted_time_s=prediction.duration_s if prediction else None,
         ceiling_time_s=prediction.ceiling_s if prediction and prediction.loads else None,
         predicted_bound=prediction.bound_by if prediction else None,

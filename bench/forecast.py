@@ -15,6 +15,8 @@ from bench.console import plain_or_terminal
 from bench.launch.resolve import prediction_target
 from bench.model import units
 from bench.model.collective import bus_factor, host_egress_bytes
+from bench.model.fabric import path_mtu_bytes
+from bench.model.framing import Transport
 from bench.model.predict import Prediction, predict
 from bench.points import Point
 
@@ -62,7 +64,7 @@ def forecast(config: BenchConfig) -> Forecast:
         f"emulated at 1/{network.scale:g}, MTU {settled.emulation.mtu_bytes}"
         if emulated
         else f"{settled.fabric.name}, {settled.transport if settled.transport != 'unknown' else 'InfiniBand framing'}, "
-        f"MTU {settled.fabric.mtu_bytes}"
+        f"MTU {path_mtu_bytes(settled.fabric, Transport(settled.transport))}"
     )
     title = f"{network.num_ranks} ranks on {network.num_hosts} hosts · {settled.transceiver.name} · {where} · predicted"
     return Forecast(title=title, scale=network.scale, num_hosts=network.num_hosts, rows=tuple(rows))

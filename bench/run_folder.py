@@ -99,6 +99,8 @@ class RunFolder:
         number = sum(1 for _ in parts.glob("*.parquet"))
         part = parts / f"{number:06d}.parquet"
         pq.write_table(table, part.with_suffix(".tmp"), compression="zstd")
+        with part.with_suffix(".tmp").open("rb") as stream:
+            os.fsync(stream.fileno())
         part.with_suffix(".tmp").replace(part)
         with (self.path / RECORDS).open("ab") as stream:
             stream.write(record.to_line().encode() + b"\n")

@@ -1,15 +1,16 @@
 """`run_rank`: one rank of one run, start to finish. Rank 0 alone owns the run folder and the terminal."""
 
+import itertools
 import json
 import signal
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import bench
-from bench import provenance
+from bench import exits, provenance
 from bench.config import BenchConfig
 from bench.describe import manifest_of, record_of
 from bench.launch.identity import OWN_PREFIX, RankIdentity
@@ -23,12 +24,6 @@ from bench.model.fabric import Network
 from bench.points import Point, points
 from bench.record import RunManifest
 from bench.run_folder import RunFolder
-
-EXIT_OK: Final = 0
-EXIT_WRONG: Final = 1
-EXIT_BAD_INPUT: Final = 2
-EXIT_RANK_LOST: Final = 3
-EXIT_INTERRUPTED: Final = 130
 
 
 class Reporter(Protocol):
@@ -79,7 +74,7 @@ def run_rank(
     """
     hosts = _agree(config, ranks)
     links = json.loads(environ.get(f"{OWN_PREFIX}LINKS", "null"))
-    net = _network(config, kind, hosts, links)
+    net = network_of(config, kind, hosts, links)
     plan = points(config, ranks.size, default_max_bytes(config))
     folder = None
     if ranks.rank == 0:
@@ -113,15 +108,16 @@ def _measure_and_finish(
     with interrupt.caught():
         try:
             status = _measure_points(config, ranks, plan, net, len(set(hosts)), folder, reporter, interrupt)
-        except RuntimeError as error:
+        except (RuntimeError, OSError, MemoryError) as error:
+            # A peer that died shows as a RuntimeError; a full disk or too little memory is rank 0's own end.
             if folder is not None:
-                reason = f"rank 0 lost the others: {_first_line(error)}"
-                folder.finish(status="failed", reason=reason, exit_status=EXIT_RANK_LOST)
+                what = "rank 0 lost the others" if isinstance(error, RuntimeError) else "rank 0"
+                _finish_failed(folder, f"{what}: {_first_line(error)}")
             raise
         except KeyboardInterrupt:
             if folder is not None:
-                folder.finish(status="interrupted", reason="interrupted twice", exit_status=EXIT_INTERRUPTED)
-            return EXIT_INTERRUPTED
+                folder.finish(status="interrupted", reason="interrupted twice", exit_status=exits.INTERRUPTED)
+            return exits.INTERRUPTED
         if folder is not None:
             _finish(folder, status, interrupt, len(plan))
             reporter.end(folder)
@@ -129,24 +125,33 @@ def _measure_and_finish(
     return status
 
 
+def _finish_failed(folder: RunFolder, reason: str) -> None:
+    """Write how it ended, as far as the disk still allows."""
+    try:
+        folder.finish(status="failed", reason=reason, exit_status=exits.RANK_DIED)
+    except OSError as error:
+        sys.stderr.write(f"linerate: {folder.path} could not be finished: {error}\n")
+
+
 def _finish(folder: RunFolder, status: int, interrupt: Interrupt, num_points: int) -> None:
-    if status == EXIT_INTERRUPTED:
+    if status == exits.INTERRUPTED:
         reason: str | None = (
             f"{interrupt.signal_name or 'a signal'} after {len(folder.records())} of {num_points} points"
         )
         folder.finish(status="interrupted", reason=reason, exit_status=status)
         return
-    reason = "wrong data in at least one point" if status == EXIT_WRONG else None
+    reason = "wrong data in at least one point" if status == exits.WRONG else None
     folder.finish(status="complete", reason=reason, exit_status=status)
 
 
-def _network(
+def network_of(
     config: BenchConfig, kind: str, hosts: list[str], links: dict[str, Any] | None
 ) -> Network | None:
     """What connects the ranks as they turned out to be placed; None where that is not what was described."""
     num_systems = len(set(hosts))
-    if len(hosts) % num_systems:
-        return None  # the formulas hold for hosts of equally many ranks
+    ranks_on_each = [len(list(group)) for _, group in itertools.groupby(hosts)]
+    if ranks_on_each != [len(hosts) // num_systems] * num_systems:
+        return None  # the formulas hold for ranks in the order of their hosts, equally many on each
     net = network(
         config,
         kind,
@@ -186,13 +191,15 @@ def _measure_points(
             origin_s=origin_s,
             is_stop_wanted=lambda: interrupt.is_wanted,
         )
-        has_wrong_data = has_wrong_data or measurement.num_wrong_elements > 0
+        has_wrong_data |= data.can_be_checked and measurement.num_wrong_elements > 0
         if folder is not None:
-            record = record_of(point, measurement, net, num_hosts, ranks.backend, meter.shares())
+            record = record_of(
+                point, measurement, net, num_hosts, ranks.backend, data.can_be_checked, meter.shares()
+            )
             folder.append(record, measurement.start_s, measurement.duration_s)
         if measurement.is_interrupted:
-            return EXIT_INTERRUPTED
-    return EXIT_WRONG if has_wrong_data else EXIT_OK
+            return exits.INTERRUPTED
+    return exits.WRONG if has_wrong_data else exits.OK
 
 
 def _workload(point: Point, ranks: Ranks, data: Pattern) -> Workload:

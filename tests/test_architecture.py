@@ -46,7 +46,7 @@ LAYERS: Final = (
     Layer("model", ("bench.model",), (), TORCH | CONFIGURATION | TABLES | FIGURES | LAUNCHER_ONLY),
     Layer(
         "record",
-        ("bench.record", "bench.summary", "bench.run_folder", "bench.catalog"),
+        ("bench.record", "bench.summary", "bench.run_folder", "bench.catalog", "bench.exits"),
         ("model",),
         TORCH | CONFIGURATION | FIGURES | LAUNCHER_ONLY,
     ),

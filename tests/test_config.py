@@ -54,6 +54,13 @@ MISTAKES = [
     ("~seed", ["~seed"]),
     ("seed=1,2", ["several runs"]),
     ("quick", ["key=value"]),
+    ("timing.timeout_s=inf", ["timing.timeout_s"]),
+    ("emulation.fibre_m=nan", ["emulation.fibre_m"]),
+    ("emulation.bucket_bytes=8589934592", ["emulation.bucket_bytes"]),
+    ("seed=99999999999999999999", ["seed"]),
+    ("launcher.kind=banana", ["launcher", "emulated"]),
+    ("hydra.run.dir=x", ["Hydra"]),
+    ("passes=[]", ["passes"]),
 ]
 
 

@@ -10,6 +10,7 @@ from bench.launch import resolve as resolving
 from bench.launch.identity import discover, first_host, slurm_master
 from bench.launch.resolve import network, resolve
 from bench.launch.shaping import LinkShape, link_shape
+from bench.runner import network_of
 
 TORCHRUN = {
     "TORCHELASTIC_RUN_ID": "none",
@@ -173,3 +174,29 @@ def test_links_are_the_mac_rate_over_the_time_scale() -> None:
     shape = link_shape(config.transceiver, config.emulation)
     assert shape.rate_bytes_per_s == pytest.approx(800e9 / 8 / 1000)
     assert shape.delay_s == pytest.approx(50 * 4.895e-9 * 1000)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "num_hosts"),
+    [
+        (["a", "a", "b", "b"], 2),
+        (["a", "b", "a", "b"], None),  # a ring in rank order would cross at every hop
+        (["a", "a", "a", "b"], None),
+        (["a", "a", "a", "a"], 1),
+        (["a", "b", "c", "d"], 4),
+    ],
+)
+def test_a_prediction_needs_ranks_in_the_order_of_their_hosts(
+    hosts: list[str], num_hosts: int | None
+) -> None:
+    overrides = ["transceiver=400g-osfp-dr4", "fabric=dgx_h100", "backend=gloo"]
+    config = resolve(compose(overrides), TORCHRUN | {"LOCAL_WORLD_SIZE": "4"}).config
+    found = network_of(config, "external", hosts, None)
+    assert (None if found is None else found.num_hosts) == num_hosts
+
+
+def test_several_hosts_on_paper_and_one_in_truth_have_no_optics() -> None:
+    config = resolve(
+        compose(["transceiver=400g-osfp-dr4", "fabric=dgx_h100", "fabric.ranks_per_host=1"]), TORCHRUN
+    ).config
+    assert network_of(config, "external", ["a", "a", "a", "a"], None) is None

@@ -172,3 +172,20 @@ def test_every_algorithm_of_the_configuration_has_a_workload() -> None:
     from bench.config import ALGORITHMS
 
     assert {(name, a) for name, algorithms in ALGORITHMS.items() for a in algorithms} == set(WORKLOADS)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "num_ranks"), [("bfloat16", 2), ("bfloat16", 16), ("float16", 64), ("float32", 4)]
+)
+def test_blocks_of_one_sender_differ_also_where_little_fits(dtype: str, num_ranks: int) -> None:
+    """Blocks of an all_to_all are powers of two of elements; the period of the data must not divide them."""
+    data = pattern(dtype, num_ranks, seed=0)
+    for count in (64, 1024, 65536):
+        assert num_wrong(data.sent(0, 0, count), data.sent(0, count, count)) > count // 2
+
+
+def test_data_that_cannot_show_an_error_say_so() -> None:
+    assert not pattern("bfloat16", 256, seed=0).can_be_checked
+    assert pattern("bfloat16", 64, seed=0).can_be_checked
+    assert pattern("float32", 100_000, seed=0).can_be_checked
+    assert pattern("int8", 100_000, seed=0).can_be_checked

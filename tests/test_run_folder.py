@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from analysis.load import load_run
+from bench.launch.watch import finish_if_abandoned
 from bench.record import Record, RunManifest
 from bench.run_folder import RunFolder, check_writable, new_run_id
 from bench.summary import COLUMNS, summary_csv, summary_rows
@@ -253,3 +254,19 @@ def test_a_run_that_was_cut_off_loads_as_far_as_it_came(folder: RunFolder) -> No
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"manifest\.json"):
         load_run(tmp_path)
+
+
+def test_evidence_against_the_backend_comes_from_the_same_resource() -> None:
+    """all_reduce at the rate of the optics says nothing of the spine that all_to_all has to cross."""
+    slow = record(point_id="slow", collective="all_to_all", durations_s=[0.4] * 21, predicted_bound="spine")
+    assert summary_rows([slow, record()])[0].bound_by == "unknown"
+
+
+def test_an_abandoned_run_is_finished_as_failed_and_a_finished_one_is_left_alone(folder: RunFolder) -> None:
+    folder.append(record(), *samples(record()))
+    finish_if_abandoned(folder)
+    ended = folder.manifest()
+    assert (ended.status, ended.exit_status) == ("failed", 3) and (folder.path / "summary.csv").is_file()
+    folder.finish(status="complete", reason=None, exit_status=0)
+    finish_if_abandoned(folder)
+    assert folder.manifest().status == "complete"

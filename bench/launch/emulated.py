@@ -14,13 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from bench import exits
 from bench.config import BenchConfig, EmulationConfig
 from bench.launch import kernel
 from bench.launch.shaping import LinkShape, link_shape, prime_bytes
-from bench.launch.supervise import EXIT_RANK_DIED, Outcome, Placement, rank_environment, supervise
+from bench.launch.supervise import Outcome, Placement, rank_environment, supervise
 
 PORT: Final = 29500
 """Rendezvous on the first host; its namespace is fresh, so the port is free."""
+
+_BEFORE_RANKS: Final = "interrupted before any rank had started"
 
 _SWITCHES: Final = (
     ("/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"),
@@ -146,10 +149,12 @@ def _in_namespaces(work: Callable[[], Outcome]) -> Outcome:
             signal.signal(number, handler)
     if said:
         content = json.loads(said)
+        if content["exit_status"] == exits.INTERRUPTED and content["reason"] == _BEFORE_RANKS:
+            raise KeyboardInterrupt
         return Outcome(exit_status=content["exit_status"], reason=content["reason"])
     code = os.waitstatus_to_exitcode(status)
     return Outcome(
-        exit_status=EXIT_RANK_DIED, reason=f"the process that held the emulated fabric ended with {code}"
+        exit_status=exits.RANK_DIED, reason=f"the process that held the emulated fabric ended with {code}"
     )
 
 
@@ -163,7 +168,7 @@ def _forward_to(pid: int) -> Callable[[int, Any], None]:
 
 def _enter_and_work(starter: int, write_end: int, work: Callable[[], Outcome]) -> None:
     """Runs in the child and never returns. The middle process waits, so that the one below can be process 1."""
-    status = EXIT_RANK_DIED
+    status = exits.RANK_DIED
     try:
         kernel.die_with_parent(starter)
         os.setpgid(0, 0)  # the terminal's Ctrl-C reaches the starter alone, which forwards it
@@ -174,15 +179,19 @@ def _enter_and_work(starter: int, write_end: int, work: Callable[[], Outcome]) -
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, _forward_to(init))
             _, waited = os.waitpid(init, 0)
-            status = 0 if os.waitstatus_to_exitcode(waited) == 0 else EXIT_RANK_DIED
+            status = 0 if os.waitstatus_to_exitcode(waited) == 0 else exits.RANK_DIED
             return
         kernel.die_with_parent(0)
+        for number in (signal.SIGINT, signal.SIGTERM):  # process 1 ignores signals that it has no handler for
+            signal.signal(number, signal.default_int_handler)
         with contextlib.suppress(OSError):
             kernel.mount_own_proc()
         _say(write_end, work())
         status = 0
+    except KeyboardInterrupt:
+        _say(write_end, Outcome(exit_status=exits.INTERRUPTED, reason=_BEFORE_RANKS))
     except (OSError, ValueError) as error:
-        _say(write_end, Outcome(exit_status=EXIT_RANK_DIED, reason=str(error)))
+        _say(write_end, Outcome(exit_status=exits.RANK_DIED, reason=str(error)))
     except BaseException:  # noqa: BLE001 - the last frame of this process
         traceback.print_exc()  # a mistake of ours: this process has no caller that would show it
     finally:

@@ -43,7 +43,7 @@ def _master(identity: RankIdentity) -> tuple[str, int]:
 def _master_by_broadcast(identity: RankIdentity) -> tuple[str, int]:
     try:
         from mpi4py import MPI  # importing it initialises MPI, so only ranks of mpirun do
-    except ImportError as error:
+    except (ImportError, RuntimeError) as error:  # mpi4py raises the latter where it finds no MPI library
         raise ValueError(
             f"{identity.source} has started this rank, and mpi4py, by which ranks agree on a master, cannot be imported "
             f"({error}); install linerate[mpi], or set MASTER_ADDR and MASTER_PORT"

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import importlib.util
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from bench.model import units
 from bench.model.fabric import Network, emulated_network, real_network
 from bench.model.framing import Transport
 from bench.points import GLOO_MAX_BYTES, NCCL_MAX_BYTES, Point, points
+
+_CUDA_LIBRARY: Final = "libtorch_cuda.so"
 
 RANK_BYTES: Final = 223 * 10**6
 """Resident memory of one rank before it has buffers: importing torch 2.13 (CPU build) takes 223 MB, measured."""
@@ -45,7 +48,14 @@ class Resolved:
 
 
 def num_gpus() -> int:
-    """GPUs that this process may use, without loading CUDA."""
+    """GPUs that this process and the installed torch can use, found without loading either."""
+    torch = importlib.util.find_spec("torch")
+    if (
+        torch is None
+        or torch.origin is None
+        or not Path(torch.origin).with_name("lib").joinpath(_CUDA_LIBRARY).exists()
+    ):
+        return 0  # the CPU build of torch
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return len([device for device in visible.split(",") if device.strip() and device.strip() != "-1"])
@@ -75,7 +85,7 @@ def resolve(
         size = emulated.num_ranks(config.emulation)
     else:
         _settle_real(config, kind)
-        size = identity.size if identity else (config.launcher.num_ranks or max(2, num_gpus()))
+        size = identity.size if identity else (config.launcher.num_ranks or num_gpus() or 2)
     config.backend = _backend(config, kind, identity, size)
     if kind == "local":
         config.launcher.num_ranks = size

@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench import exits
 from bench.config import BenchConfig
 from bench.launch import kernel
 from bench.launch.identity import OWN_PREFIX
 
-EXIT_RANK_DIED: Final = 3
-EXIT_INTERRUPTED: Final = 130
-_KNOWN_EXITS: Final = (0, 1, 2, 3, EXIT_INTERRUPTED)
+_KNOWN_EXITS: Final = (0, 1, 2, 3, exits.INTERRUPTED)
 
 GRACE_S: Final = 3.0
 """After the first rank is gone the others get so long to write what they have, then so long again after SIGTERM."""
@@ -126,7 +125,7 @@ def _watch(ranks: "list[subprocess.Popen[bytes]]", signals: list[int], log_folde
             told = len(signals)
             if told > 1:
                 _end(ranks, signal.SIGKILL)
-                return Outcome(exit_status=EXIT_INTERRUPTED, reason=f"{_name(signals[-1])}, twice")
+                return Outcome(exit_status=exits.INTERRUPTED, reason=f"{_name(signals[-1])}, twice")
             with contextlib.suppress(ProcessLookupError):
                 ranks[0].send_signal(signal.SIGINT)
         states = [rank.poll() for rank in ranks]
@@ -154,16 +153,16 @@ def _after_failure(
     )
     culprit = first if killed is None else killed
     if signals:
-        return Outcome(exit_status=EXIT_INTERRUPTED, reason=f"{_name(signals[0])}")
+        return Outcome(exit_status=exits.INTERRUPTED, reason=f"{_name(signals[0])}")
     state = states[culprit]
     if state < 0:
-        return Outcome(exit_status=EXIT_RANK_DIED, reason=f"rank {culprit} was killed by {_name(-state)}")
+        return Outcome(exit_status=exits.RANK_DIED, reason=f"rank {culprit} was killed by {_name(-state)}")
     own_status = states[0]
-    if own_status in _KNOWN_EXITS and own_status not in (0, EXIT_RANK_DIED):
+    if own_status in _KNOWN_EXITS and own_status not in (0, exits.RANK_DIED):
         return Outcome(exit_status=own_status, reason=None)
     said = _last_words(log_folder / f"rank{culprit}.log")
     return Outcome(
-        exit_status=EXIT_RANK_DIED,
+        exit_status=exits.RANK_DIED,
         reason=f"rank {culprit} ended with status {state}{': ' + said if said else ''}",
     )
 

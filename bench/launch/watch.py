@@ -5,15 +5,18 @@ killed along, holds the other end of a pipe; when that closes, it finishes what 
 """
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import bench
+from bench import exits
 from bench.run_folder import RunFolder
 
-EXIT_RANK_DIED = 3
+_PACKAGE_PARENT = str(Path(bench.__file__).resolve().parent.parent)
 
 
 @contextmanager
@@ -21,6 +24,8 @@ def watched(folder: RunFolder) -> Iterator[None]:
     """Have ``folder`` finished by somebody else if this process should end inside the block."""
     watcher = subprocess.Popen(
         [sys.executable, "-P", "-m", "bench.launch.watch", str(folder.path.absolute())],
+        # The package may have been found through the working directory alone, which -P leaves out.
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([_PACKAGE_PARENT, os.environ.get("PYTHONPATH", "")])},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -39,7 +44,7 @@ def finish_if_abandoned(folder: RunFolder) -> None:
     """Write ``failed`` where the manifest still says ``running``."""
     if folder.manifest().status == "running":
         folder.finish(
-            status="failed", reason="rank 0 ended without a word: killed?", exit_status=EXIT_RANK_DIED
+            status="failed", reason="rank 0 ended without a word: killed?", exit_status=exits.RANK_DIED
         )
 
 

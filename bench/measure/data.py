@@ -8,7 +8,12 @@ import torch
 from bench.model.datatype import DATA_TYPES, DataType
 
 _POSITION_STEP: Final = 1_000_003
-"""A prime that is no divisor of any period below, so that neighbours and equal offsets in different blocks differ."""
+"""A prime larger than every period below, so that neighbours differ."""
+
+_PERIODS: Final = (999_983, 65_521, 8_191, 1_021, 509, 251, 127, 61, 31, 13, 7, 5, 3)
+"""Primes: equal offsets in two blocks then differ, unless the blocks are a multiple of the period apart."""
+
+MIN_PERIOD: Final = _PERIODS[-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +38,25 @@ class Pattern:
         """Different ranks send different values up to here: half of the room, at most 251."""
         if self.dtype.exact_bits is None:
             return 251
-        room = (1 << self.dtype.exact_bits) // self.num_ranks
-        return max(1, min(251, room // 2))
+        return max(1, min(251, self._room // 2))
 
     @property
     def period(self) -> int:
-        """Positions repeat after so many elements: as many as the room that the sum leaves, at most about a million."""
+        """Positions repeat after so many elements: the largest prime in the room that the sum leaves; 1 if there is none."""
         if self.dtype.exact_bits is None:
-            return 999_983
-        room = (1 << self.dtype.exact_bits) // self.num_ranks - self.ranks_period
-        return max(1, min(999_983, room))
+            return _PERIODS[0]
+        return next((period for period in _PERIODS if period <= self._room - self.ranks_period + 1), 1)
+
+    @property
+    def can_be_checked(self) -> bool:
+        """Whether data of this type still depend on position when so many ranks are summed up."""
+        return self.period >= MIN_PERIOD
+
+    @property
+    def _room(self) -> int:
+        """Largest value that each rank may send so that the sum of all stays exact."""
+        assert self.dtype.exact_bits is not None
+        return (1 << self.dtype.exact_bits) // self.num_ranks
 
     def base(self, first: int, count: int) -> torch.Tensor:
         """The part that depends on the position alone. Shape: (count,), int64."""

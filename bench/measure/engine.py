@@ -73,15 +73,18 @@ def measure(
 
     num_wrong = 0
     warmups: list[float] = []
+    whole_s = 0.0
     for index in range(plan.num_warmups):
+        round_begun_s = time.monotonic()
         workload.reset()
         warmups += [s.duration_s for s in take_samples(workload.call, stopwatch, 1, align=align)]
+        whole_s = time.monotonic() - round_begun_s  # the call with all that surrounds it
         if index == 0:
             num_wrong += workload.count_wrong()
-    first_s, call_s = ranks.largest([warmups[0], warmups[-1]])
+    first_s, call_s, whole_s = ranks.largest([warmups[0], warmups[-1], whole_s])
 
     num_planned = plan.planned_iterations(call_s)
-    block = max(1, int(BLOCK_S / call_s)) if call_s > 0 else num_planned
+    block = max(1, int(BLOCK_S / max(call_s, whole_s, 1e-6)))
     samples: list[Sample] = []
     is_cut = is_interrupted = False
     begun_s = time.monotonic()

@@ -40,11 +40,10 @@ class Ranks:
 
     def send_around(self, outgoing: torch.Tensor, incoming: torch.Tensor) -> None:
         """Send to the next rank and receive from the one before, so that every link carries the same bytes."""
-        received = dist.irecv(incoming, (self.rank - 1) % self.size)
-        sent = dist.isend(outgoing, (self.rank + 1) % self.size)
-        for request in (received, sent):
-            if request is not None:
-                request.wait()
+        receive = dist.P2POp(dist.irecv, incoming, (self.rank - 1) % self.size)
+        send = dist.P2POp(dist.isend, outgoing, (self.rank + 1) % self.size)
+        for request in dist.batch_isend_irecv([receive, send]):
+            request.wait()
 
     def largest(self, values: Sequence[float]) -> list[float]:
         """Element-wise maximum over ranks. Shape: (n,) in and out, the same on every rank."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from bench.model import units
-from bench.model.framing import Framing, Transport, emulated_framing, framing
+from bench.model.framing import RDMA_MTUS_BYTES, Framing, Transport, emulated_framing, framing
 from bench.model.transceiver import Transceiver
 
 
@@ -23,7 +23,7 @@ class Fabric:
         nvlink_gbytes_per_s: nominal NVLink rate of one GPU per direction, in 10**9 byte/s.
         oversubscription: downlink over uplink capacity of a leaf; 1 is non-blocking.
         hosts_per_leaf: hosts that share leaf switches; needed where ``oversubscription`` is above 1.
-        mtu_bytes: RDMA path MTU, or the interface's MTU with transport=tcp.
+        mtu_bytes: RDMA path MTU (null: 4096), or the interface's MTU, which transport=tcp needs.
         sources: where the numbers were read, by identifier.
     """
 
@@ -38,7 +38,7 @@ class Fabric:
     nvlink_gbytes_per_s: float | None = None
     oversubscription: float = 1.0
     hosts_per_leaf: int | None = None
-    mtu_bytes: int = 4096
+    mtu_bytes: int | None = None
     notes: str | None = None
     sources: dict[str, str] = field(default_factory=dict)
 
@@ -108,6 +108,21 @@ class Network:
         return self.num_hosts * self.ranks_per_host
 
 
+def path_mtu_bytes(fabric: Fabric, transport: Transport) -> int:
+    """The MTU of ``fabric``, or the usual one of RDMA where it is not given.
+
+    Raises:
+        ValueError: transport=tcp, whose MTU is the interface's and has no usual value.
+    """
+    if fabric.mtu_bytes is not None:
+        return fabric.mtu_bytes
+    if transport is Transport.tcp:
+        raise ValueError(
+            "fabric.mtu_bytes is not given; transport=tcp needs the interface's MTU, for example 1500 or 9000"
+        )
+    return RDMA_MTUS_BYTES[-1]
+
+
 def real_network(
     transceiver: Transceiver,
     fabric: Fabric,
@@ -140,7 +155,7 @@ def real_network(
             f"fabric.num_hosts is {fabric.num_hosts}, but {num_ranks} ranks at {ranks_per_host} per host fill "
             f"{num_hosts}; leave fabric.num_hosts out, or start {fabric.num_hosts * ranks_per_host} ranks"
         )
-    packet = framing(transport, fabric.mtu_bytes)
+    packet = framing(transport, path_mtu_bytes(fabric, transport))
     ports_in_module = fabric.ports_per_module if transceiver.is_twin_port else 1
     ports = {"optics": transceiver.mac_rate_bytes_per_s / ports_in_module * packet.payload_fraction}
     if fabric.nic_gbps is not None:

@@ -1,6 +1,10 @@
 """`TimingPlan`: how often a point is measured, and when it is given up."""
 
 from dataclasses import dataclass
+from typing import Final
+
+LONGEST_S: Final = 7 * 24 * 3600
+LARGEST_PRIME_BYTES: Final = 2**28
 
 
 @dataclass(kw_only=True)
@@ -35,11 +39,15 @@ class TimingPlan:
                 f"timing.num_iterations is {self.num_iterations}; it must be at least 1 (or null: as many as fit)"
             )
         for key in ("budget_s", "timeout_s"):
-            if not getattr(self, key) > 0:
-                raise ValueError(f"timing.{key} is {getattr(self, key)}; it is a duration in seconds above 0")
-        if self.prime_bytes < 0:
-            raise ValueError(f"timing.prime_bytes is {self.prime_bytes}; a number of bytes is not negative")
-        if not self.fill_s >= 0:
+            if not 0 < getattr(self, key) <= LONGEST_S:
+                raise ValueError(
+                    f"timing.{key} is {getattr(self, key)}; it is a duration in seconds above 0, a week at most"
+                )
+        if not 0 <= self.prime_bytes <= LARGEST_PRIME_BYTES:
+            raise ValueError(
+                f"timing.prime_bytes is {self.prime_bytes}; allowed is 0 to {LARGEST_PRIME_BYTES}"
+            )
+        if not 0 <= self.fill_s <= LONGEST_S:
             raise ValueError(f"timing.fill_s is {self.fill_s}; it is a duration in seconds, not below 0")
 
     def planned_iterations(self, call_s: float) -> int:

@@ -53,7 +53,10 @@ def best_other_efficiency(point: MeasuredPoint, points: Sequence[MeasuredPoint])
         (
             other.efficiency
             for other in points
-            if other.efficiency is not None and other.is_over_fabric and other.series != point.series
+            if other.efficiency is not None
+            and other.is_over_fabric
+            and other.predicted_bound == point.predicted_bound
+            and other.series != point.series
         ),
         default=0.0,
     )

@@ -469,7 +469,9 @@ def test_the_spine_is_derived_from_the_slowest_part_of_a_port() -> None:
 @pytest.mark.parametrize("ports_per_host", [2, 4, 8, 16])
 def test_all_ports_of_a_host_carry_its_traffic(ports_per_host: int) -> None:
     """Fewer than one per GPU, or more: there are machines with 16 ports for 8 GPUs."""
-    network = real_network(DR4, dataclasses.replace(HGX, ports_per_host=ports_per_host), Transport.tcp, 16)
+    network = real_network(
+        DR4, dataclasses.replace(HGX, ports_per_host=ports_per_host), Transport.roce_v2, 16
+    )
     assert network is not None
     port_bytes_per_s = network.port_bytes_per_s["optics"]
     free = dataclasses.replace(network, nvlink_bytes_per_s=None)
@@ -541,3 +543,12 @@ def test_a_rack_is_one_domain_of_many_systems() -> None:
     )
     assert network is not None
     assert (network.num_hosts, network.ranks_per_host) == (2, 72)
+
+
+def test_tcp_needs_the_mtu_of_its_interface_and_rdma_has_a_usual_one() -> None:
+    with pytest.raises(ValueError, match="mtu_bytes"):
+        real_network(DR4, HGX, Transport.tcp, 16)
+    jumbo = real_network(DR4, dataclasses.replace(HGX, mtu_bytes=9000), Transport.tcp, 16)
+    assert jumbo is not None and jumbo.port_bytes_per_s["optics"] == pytest.approx(50e9 * 8948 / 9038)
+    rdma = real_network(DR4, HGX, Transport.infiniband, 16)
+    assert rdma is not None and rdma.port_bytes_per_s["optics"] == pytest.approx(50e9 * 4096 / 4122)
