@@ -8,7 +8,7 @@ The folder names are the layers; an arrow points at what may be imported (tests/
     L3  bench/config.py, compose.py   what was asked; compose is the only door to Hydra          -> L0, L1
     L4  bench/launch/, points.py, runner.py, describe.py, provenance.py, console.py,
         findings.py, forecast.py, listing.py   one run or one prediction, start to finish                 -> all above
-    L5  bench/cli.py, __main__.py     the verbs; import what they need inside functions
+    L5  bench/cli.py, session.py, __main__.py   the verbs; torch and analysis inside functions only
         analysis/        pandas, matplotlib; never torch, never Hydra                            -> model, L1
 """
 

@@ -71,7 +71,7 @@ LAYERS: Final = (
     Layer("analysis", ("analysis",), ("model", "record"), TORCH | CONFIGURATION | LAUNCHER_ONLY),
     Layer(
         "verbs",
-        ("bench.cli", "bench.__main__"),
+        ("bench.cli", "bench.session", "bench.__main__"),
         ("model", "record", "measure", "config", "run", "analysis"),
         CONFIGURATION | FIGURES,
     ),
@@ -228,7 +228,7 @@ def test_analysis_is_imported_by_the_verbs_only_and_only_when_they_are_used(modu
     for found in _imports(module):
         if _is_below(found.name, "analysis") and not _is_below(module, "analysis"):
             where = f"{MODULES[module].relative_to(ROOT)}:{found.line}"
-            assert module == "bench.cli", f"{where} imports {found.name}; only bench/cli.py does"
+            assert module == "bench.session", f"{where} imports {found.name}; only bench/session.py does"
             assert not found.is_at_module_level, f"{where} imports {found.name} outside a function"
 
 

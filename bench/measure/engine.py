@@ -71,18 +71,7 @@ def measure(
             ranks.send_around(prime[0], prime[1])
         ranks.barrier()
 
-    num_wrong = 0
-    warmups: list[float] = []
-    whole_s = 0.0
-    for index in range(plan.num_warmups):
-        round_begun_s = time.monotonic()
-        workload.reset()
-        warmups += [s.duration_s for s in take_samples(workload.call, stopwatch, 1, align=align)]
-        whole_s = time.monotonic() - round_begun_s  # the call with all that surrounds it
-        if index == 0:
-            num_wrong += workload.count_wrong()
-    first_s, call_s, whole_s = ranks.largest([warmups[0], warmups[-1], whole_s])
-
+    first_s, call_s, whole_s, num_wrong = _warm_up(workload, ranks, plan, stopwatch, align)
     num_planned = plan.planned_iterations(call_s)
     block = max(1, int(BLOCK_S / max(call_s, whole_s, 1e-6)))
     samples: list[Sample] = []
@@ -113,3 +102,25 @@ def measure(
         is_cut_by_budget=is_cut,
         is_interrupted=is_interrupted,
     )
+
+
+def _warm_up(
+    workload: Workload, ranks: Ranks, plan: TimingPlan, stopwatch: Stopwatch, align: Callable[[], None]
+) -> tuple[float, float, float, int]:
+    """Open connections, check the first result, and learn how long things take, on the slowest rank.
+
+    Returns seconds of the first call, of the last one, of the last one with all that surrounds it, and the number of
+    wrong elements of this rank.
+    """
+    calls_s: list[float] = []
+    whole_s = 0.0
+    num_wrong = 0
+    for index in range(plan.num_warmups):
+        begun_s = time.monotonic()
+        workload.reset()
+        calls_s += [sample.duration_s for sample in take_samples(workload.call, stopwatch, 1, align=align)]
+        whole_s = time.monotonic() - begun_s
+        if index == 0:
+            num_wrong = workload.count_wrong()
+    first_s, call_s, whole_s = ranks.largest([calls_s[0], calls_s[-1], whole_s])
+    return first_s, call_s, whole_s, num_wrong
