@@ -11,16 +11,19 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bench
 from bench import exits
-from bench.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from bench.run_folder import RunFolder
 
 _PACKAGE_PARENT = str(Path(bench.__file__).resolve().parent.parent)
 
 
 @contextmanager
-def watched(folder: RunFolder) -> Iterator[None]:
+def watched(folder: "RunFolder") -> Iterator[None]:
     """Have ``folder`` finished by somebody else if this process should end inside the block."""
     watcher = subprocess.Popen(
         [sys.executable, "-P", "-m", "bench.launch.watch", str(folder.path.absolute())],
@@ -40,7 +43,7 @@ def watched(folder: RunFolder) -> Iterator[None]:
             watcher.wait(timeout=10)
 
 
-def finish_if_abandoned(folder: RunFolder) -> None:
+def finish_if_abandoned(folder: "RunFolder") -> None:
     """Write ``failed`` where the manifest still says ``running``."""
     if folder.manifest().status == "running":
         folder.finish(
@@ -50,4 +53,6 @@ def finish_if_abandoned(folder: RunFolder) -> None:
 
 if __name__ == "__main__":
     sys.stdin.buffer.read()  # returns when rank 0 is gone, however it went
+    from bench.run_folder import RunFolder  # late, so that the watcher takes no time from ranks that measure
+
     finish_if_abandoned(RunFolder(Path(sys.argv[1])))

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.special import (
-    bdtr,
-)  # scipy.stats takes 0.6 s to import; this is its binomial distribution function
 
 CONFIDENCE: Final = 0.95
 MIN_SAMPLES_P99: Final = 100
