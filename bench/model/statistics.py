@@ -59,6 +59,8 @@ def median_interval_rank(num_samples: int, confidence: float = CONFIDENCE) -> in
     Coverage is 1 - 2 P(Binomial(n, 1/2) <= k - 1): at least 6 samples are needed for 95 %.
     """
 
+    from scipy.special import bdtr  # late: it takes 0.3 s, which no rank should spend before its first sample
+
     k = 0
     while 2 * (k + 1) <= num_samples and 2 * float(bdtr(k, num_samples, 0.5)) <= 1 - confidence:
         k += 1
