@@ -72,7 +72,7 @@ def measure(
         ranks.barrier()
 
     first_s, call_s, whole_s, num_wrong = _warm_up(workload, ranks, plan, stopwatch, align)
-    num_planned = plan.planned_iterations(call_s)
+    num_planned = plan.planned_iterations(max(call_s, whole_s))
     block = max(1, int(BLOCK_S / max(call_s, whole_s, 1e-6)))
     samples: list[Sample] = []
     is_cut = is_interrupted = False

@@ -14,7 +14,7 @@ class TimingPlan:
     Attributes:
         num_warmups: calls before the first sample; they open connections, and their duration plans the rest.
         num_iterations: samples to take. None: between ``min_iterations`` and ``max_iterations``, as many as fit
-            into ``fill_s``.
+            into ``fill_s``, all that surrounds a call included.
         budget_s: no further sample is begun after so many seconds; the point then carries the warning ``budget``.
         timeout_s: a single call that lasts longer has hung; the run ends with exit status 3.
         prime_bytes: sent around the ring of ranks before each call, untimed. On the emulated fabric it empties the
@@ -25,7 +25,7 @@ class TimingPlan:
     num_iterations: int | None = None
     min_iterations: int = 21
     max_iterations: int = 200
-    fill_s: float = 0.3
+    fill_s: float = 0.4
     budget_s: float = 60.0
     timeout_s: float = 120.0
     prime_bytes: int = 0
@@ -51,7 +51,7 @@ class TimingPlan:
             raise ValueError(f"timing.fill_s is {self.fill_s}; it is a duration in seconds, not below 0")
 
     def planned_iterations(self, call_s: float) -> int:
-        """Samples for calls of about ``call_s`` seconds each."""
+        """Samples for calls that take about ``call_s`` seconds each, with all that surrounds them."""
         if self.num_iterations is not None:
             return self.num_iterations
         fitting = int(self.fill_s / call_s) if call_s > 0 else self.max_iterations
