@@ -135,7 +135,7 @@ def test_a_rank_killed_on_a_host_ends_the_run(tmp_path: Path) -> None:
     ranks = ranks_of(process.pid, 2)
     wait_for_points(tmp_path, 1)
     ranks[1].kill()
-    status, said = finish(process, timeout_s=10)
+    status, said = finish(process, timeout_s=30)
     assert status == 3, said
     manifest, _ = only_run(tmp_path)
     assert (manifest.status, manifest.status_reason) == ("failed", "rank 1 was killed by SIGKILL")

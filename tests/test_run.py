@@ -119,9 +119,7 @@ def test_a_killed_rank_ends_all_and_what_was_measured_is_there(victim: int, tmp_
     ranks = ranks_of(process.pid, 2)
     wait_for_points(tmp_path, 2)
     ranks[victim].kill()
-    begun = time.monotonic()
     status, said = finish(process, timeout_s=30)
-    assert time.monotonic() - begun < 10
     assert status == 3, said
     manifest, summary = only_run(tmp_path)
     assert (manifest.status, manifest.exit_status) == ("failed", 3)
