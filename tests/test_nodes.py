@@ -33,6 +33,7 @@ ENVIRONMENT = clean_environment(LINERATE_VENV=sys.prefix)
 OWN_FABRIC = """\
 # Two machines, one 400G port each, one rank on each.
 ranks_per_host: 1
+mtu_bytes: 9000
 ports_per_host: 1
 nic_gbps: 400
 sources: {site: inventory of the machines}
