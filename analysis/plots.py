@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from analysis.load import Run
 from bench.model import units
+from bench.summary import series_name
 
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 """Okabe and Ito's palette (https://jfly.uni-koeln.de/color), which colour-blind readers can tell apart."""
@@ -31,7 +32,10 @@ def busbw_figure(run: Run) -> Figure:
     )
     scale = run.manifest.time_scale
     factor, unit = (1e3, "MB/s") if scale else (1.0, "GB/s")
-    for number, (name, points) in enumerate(_series(run.summary)):
+    series = _series(run.summary)
+    shown = [(name, points) for name, points in series if (points["pass"] == "latency").all()] or series
+    shown = shown[: len(COLOURS) * 2]
+    for number, (name, points) in enumerate(shown):
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
         _draw_busbw(above, points, name, colour, marker, factor)
         judged = points[points["efficiency"].notna()]
@@ -45,8 +49,11 @@ def busbw_figure(run: Run) -> Figure:
     _draw_ceilings(above, run.summary, factor)
     above.set_ylabel(f"busbw, {unit}")
     above.set_ylim(bottom=0)
-    above.legend(fontsize="small", framealpha=0.85, edgecolor="none", loc="best")
-    above.set_title(_title(run), loc="left", fontsize="medium")
+    above.legend(
+        fontsize="small" if len(shown) <= 6 else "xx-small", framealpha=0.85, edgecolor="none", loc="best"
+    )
+    left_out = f" · {len(shown)} of {len(series)} series shown" if len(shown) < len(series) else ""
+    above.set_title(_title(run) + left_out, loc="left", fontsize="medium")
     if scale:
         right = above.secondary_yaxis(
             "right", functions=(lambda y: y * scale / 1e3, lambda y: y * 1e3 / scale)
@@ -78,8 +85,17 @@ def save(figure: Figure, path: Path) -> None:
 def _series(summary: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     valid = summary[summary["busbw_gbytes_per_s"].notna()]
     found = []
-    for (collective, algorithm), points in valid.groupby(["collective", "algorithm"], sort=False):
-        name = str(collective) if algorithm == "native" else f"{collective} ({algorithm})"
+    keys = ["collective", "algorithm", "placement", "pass", "group", "backend"]
+    for values, points in valid.groupby(keys, sort=False):
+        collective, algorithm, placement, measure_pass, group, backend = map(str, values)
+        name = series_name(
+            collective=collective,
+            algorithm=algorithm,
+            placement=placement,
+            measure_pass=measure_pass,
+            group=group,
+            backend=backend,
+        )
         found.append((name, points.sort_values("message_bytes")))
     return found
 

@@ -2,14 +2,16 @@
 
 The folder names are the layers; an arrow points at what may be imported (tests/test_architecture.py enforces it):
 
-    L0  bench/model/     what must be moved, what the optics allow; no torch, no Hydra
-    L1  bench/record.py, summary.py, run_folder.py, catalog.py, exits.py   what is written, what is known  -> model
-    L2  bench/measure/   torch: what really happened                                             -> model
-    L3  bench/config.py, compose.py   what was asked; compose is the only door to Hydra          -> L0, L1
-    L4  bench/launch/, points.py, runner.py, describe.py, provenance.py, console.py,
-        findings.py, forecast.py, listing.py   one run or one prediction, start to finish                 -> all above
+    L0  bench/model/     what must be moved, what the optics allow; statistics; no torch, no Hydra
+        bench/exits.py   exit statuses
+    L1  bench/record.py, summary.py, run_folder.py, catalog.py, nccl_log.py   what is written, what is known   -> L0
+    L2  bench/measure/   torch, MPI: what really happened                                            -> L0
+    L3  bench/config.py, compose.py   what was asked; compose is the only door to Hydra              -> L0, L1
+    L4  bench/launch/, joining.py, points.py, capable.py, sweep.py, runner.py, describe.py, provenance.py, counters.py,
+        console.py, findings.py, nccl_table.py, bmwg.py, forecast.py, listing.py
+                         one run or one prediction, start to finish                                  -> all above
     L5  bench/cli.py, session.py, __main__.py   the verbs; torch and analysis inside functions only
-        analysis/        pandas, matplotlib; never torch, never Hydra                            -> model, L1
+        analysis/        pandas, matplotlib; never torch, never Hydra                                -> L0, L1
 """
 
 __version__ = "0.1.0"

@@ -22,6 +22,7 @@ examples:
   linerate predict transceiver=800g-osfp-dr8 fabric=dgx_h100 fabric.num_hosts=16
   linerate catalog 800g dr8
 """
+FORMATS: Final = ("table", "nccl-tests")
 _LATER: Final = (
     "validate",
     "fit",
@@ -90,7 +91,13 @@ def _parser() -> argparse.ArgumentParser:
         "overrides", nargs="*", help="key=value, for example transceiver=800g-osfp-dr8 sizes=quick"
     )
     run.add_argument("--cfg", choices=["job"], help="print the configuration and stop")
-    for flag in ("--resume", "--format", "--config-dir", "--multirun"):
+    run.add_argument(
+        "--format",
+        choices=FORMATS,
+        default=FORMATS[0],
+        help="what is printed at the end: table, or the layout of nccl-tests for existing parsers",
+    )
+    for flag in ("--resume", "--config-dir", "--multirun"):
         run.add_argument(flag, nargs="?", const="", help=argparse.SUPPRESS)
     predict = verbs.add_parser("predict", help="the same points, prediction only")
     predict.add_argument("overrides", nargs="*", help="key=value, as for run")
@@ -104,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace, overrides: list[str]) -> int:
-    for flag in ("resume", "format", "config_dir", "multirun"):
+    for flag in ("resume", "config_dir", "multirun"):
         if getattr(options, flag) is not None:
             raise ValueError(f"--{flag.replace('_', '-')} is not in this version; leave it out")
     from bench.compose import as_yaml, compose
@@ -123,8 +130,8 @@ def _run(options: argparse.Namespace, overrides: list[str]) -> int:
 
     resolved = resolve(config, os.environ)
     if resolved.identity is not None:
-        return session.join(resolved)
-    return session.launch(resolved)
+        return session.join(resolved, options.format)
+    return session.launch(resolved, options.format)
 
 
 def _be_rank() -> int:

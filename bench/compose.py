@@ -153,7 +153,7 @@ def _prepared(override: Override, text: str, names: dict[str, str]) -> str:
                 catalog.unknown_name(key, choice, listed if key == "transceiver" else available, hint)
             )
         return f"{key}={choice}"
-    if key in ("collectives", "passes") and isinstance(override.value(), str):
+    if key in ("collectives", "passes", "groups") and isinstance(override.value(), str):
         return f"{key}=[{override.value()}]"
     return text
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any, Final
 
 from bench import catalog
@@ -13,20 +14,30 @@ from bench.model import units
 from bench.model.collective import Collective
 from bench.model.datatype import DATA_TYPES
 from bench.model.fabric import Fabric
+from bench.model.fault import Fault, check_faults
 from bench.model.framing import Transport
+from bench.model.grouping import check_kind
+from bench.model.reduction import REDUCE_OPS
 from bench.model.timing import TimingPlan
+from bench.model.traffic import Traffic, traffic_from_skew, traffic_from_weights, weights_from_csv
 from bench.model.transceiver import Transceiver
 
+_MPI_PERSISTENT: Final = ("native", "persistent")
 ALGORITHMS: Final[dict[str, tuple[str, ...]]] = {
-    "all_reduce": ("native",),
-    "all_to_all": ("native", "pairwise", "chunked"),
+    collective.value: _MPI_PERSISTENT for collective in Collective
+} | {
+    "all_to_all": ("native", "persistent", "pairwise", "chunked"),
     "send_recv": ("native",),
+    "ping_pong": ("native",),
 }
+"""``native``: the backend's own call. ``persistent``: MPI-4 requests, made once and started again and again (backend=mpi)."""
 LAUNCHERS: Final = ("auto", "local", "emulated", "external", "slurm")
-BACKENDS: Final = ("auto", "nccl", "gloo")
-REDUCE_OPS: Final = ("sum", "max", "min")
+BACKENDS: Final = ("auto", "nccl", "gloo", "mpi")
+DEVICES: Final = ("auto", "cpu", "cuda")
 PLACEMENTS: Final = ("out_of_place", "in_place", "both")
-PASSES: Final = ("latency",)
+PASSES: Final = ("latency", "bandwidth", "graph", "cold", "overlap")
+NCCL_ALGORITHMS: Final = ("ring", "tree", "collnetdirect", "collnetchain", "nvls", "nvlstree", "pat")
+NCCL_PROTOCOLS: Final = ("ll", "ll128", "simple")
 TRANSPORTS: Final = ("auto", *(t.value for t in Transport))
 
 
@@ -93,7 +104,7 @@ class EmulationConfig:
         bucket_bytes: token bucket of each link; null: see `bench.launch.shaping.link_shape`.
         fibre_m: fibre from each host to the switch. It delays by its length times ``time_scale`` where the kernel can
             delay (netem); a scenario, not a fact.
-        faults: not in this version; must stay empty.
+        faults: what is made to go wrong, so that a run shows what it looks like: see `bench.model.fault.Fault`.
     """
 
     num_hosts: int = 4
@@ -102,7 +113,7 @@ class EmulationConfig:
     mtu_bytes: int = 9000
     bucket_bytes: int | None = None
     fibre_m: float = 50.0
-    faults: list[Any] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for key, least, most in (
@@ -124,8 +135,63 @@ class EmulationConfig:
                 f"emulation.bucket_bytes is {self.bucket_bytes}; offloaded segments of 64 KiB must fit: allowed is "
                 f"65536 to {2**27}"
             )
-        if self.faults:
-            raise ValueError("emulation.faults is not available in this version; leave it empty")
+        check_faults(self.faults, self.num_hosts, self.num_hosts * self.ranks_per_host)
+
+
+@dataclass(kw_only=True)
+class NcclConfig:
+    """What is asked of NCCL itself: its choice forced (NCCL_ALGO, NCCL_PROTO), or read from its log; null leaves it to NCCL."""
+
+    algorithm: str | None = None
+    protocol: str | None = None
+    read_log: bool = True
+
+    def __post_init__(self) -> None:
+        if self.algorithm is not None:
+            _one_of("nccl.algorithm", self.algorithm, NCCL_ALGORITHMS)
+        if self.protocol is not None:
+            _one_of("nccl.protocol", self.protocol, NCCL_PROTOCOLS)
+
+
+@dataclass(kw_only=True)
+class TrafficConfig:
+    """Who sends how much to whom in all_to_allv.
+
+    Attributes:
+        matrix: a file of numbers (commas or blanks, a line for each sending rank) or the rows themselves; relative weights,
+            zeros allowed. null: made from ``skew``.
+        skew: each rank sends rank j a share that falls as 1 / (j + 1)**skew; 0 is even.
+    """
+
+    matrix: Any = None
+    skew: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.skew <= 16:
+            raise ValueError(
+                f"all_to_allv.skew is {self.skew}; allowed is 0 (even) to 16 (nearly all to rank 0)"
+            )
+        if isinstance(self.matrix, str):
+            path = Path(self.matrix).expanduser()
+            try:
+                text = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise ValueError(f"all_to_allv.matrix: {path} cannot be read ({error})") from None
+            self.matrix = weights_from_csv(text, f"all_to_allv.matrix {path}")
+        if self.matrix is not None:
+            if not isinstance(self.matrix, list) or not all(isinstance(row, list) for row in self.matrix):
+                raise ValueError("all_to_allv.matrix is neither a file nor a list of rows of numbers")
+            self.traffic(len(self.matrix))
+
+    def traffic(self, num_ranks: int) -> Traffic:
+        """Raises ValueError where the matrix is not one of ``num_ranks`` ranks."""
+        if self.matrix is None:
+            return traffic_from_skew(self.skew, num_ranks)
+        if len(self.matrix) != num_ranks:
+            raise ValueError(
+                f"all_to_allv.matrix has {len(self.matrix)} rows, and {num_ranks} ranks take part; it needs one for each"
+            )
+        return traffic_from_weights(self.matrix, "all_to_allv.matrix")
 
 
 @dataclass(kw_only=True)
@@ -134,6 +200,7 @@ class BenchConfig:
 
     launcher: LauncherConfig
     backend: str
+    device: str
     transceiver: Transceiver
     fabric: Fabric
     transport: str
@@ -143,6 +210,9 @@ class BenchConfig:
     reduce_op: str
     placement: str
     passes: list[str]
+    groups: list[str]
+    all_to_allv: TrafficConfig
+    nccl: NcclConfig
     sizes: SizesConfig
     timing: TimingPlan
     emulation: EmulationConfig
@@ -150,14 +220,11 @@ class BenchConfig:
     seed: int
 
     def __post_init__(self) -> None:
-        if self.backend == "mpi":
-            raise ValueError(
-                "backend=mpi is not available in this version; under mpirun use backend=gloo or nccl"
-            )
         _one_of("backend", self.backend, BACKENDS)
         _one_of("transport", self.transport, TRANSPORTS)
         _one_of("dtype", self.dtype, list(DATA_TYPES))
-        _one_of("reduce_op", self.reduce_op, REDUCE_OPS)
+        _one_of("reduce_op", self.reduce_op, list(REDUCE_OPS))
+        _one_of("device", self.device, DEVICES)
         _one_of("placement", self.placement, PLACEMENTS)
         known = [collective.value for collective in Collective]
         if not self.collectives:
@@ -172,6 +239,10 @@ class BenchConfig:
             raise ValueError(f"passes is empty; there is {', '.join(PASSES)}")
         for name in self.passes:
             _one_of("passes", name, PASSES)
+        if not self.groups:
+            raise ValueError("groups is empty; groups=[world] is all ranks together")
+        for kind in self.groups:
+            check_kind(kind)
         if not 0 <= self.seed < 2**31:
             raise ValueError(f"seed is {self.seed}; allowed is 0 to {2**31 - 1}")
 

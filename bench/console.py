@@ -1,9 +1,11 @@
 """What rank 0 shows: a progress line, a table with one row per size, and three sentences."""
 
 import contextlib
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console as RichConsole
 from rich.markup import escape
@@ -11,15 +13,21 @@ from rich.status import Status
 from rich.table import Table
 
 from bench.catalog import from_mapping
-from bench.findings import findings, series_name
+from bench.findings import findings, name_of
 from bench.model import units
 from bench.model.transceiver import Transceiver
+from bench.nccl_table import nccl_table
 from bench.points import Point
 from bench.record import RunManifest
 from bench.run_folder import RunFolder
 from bench.summary import SummaryRow, summary_rows
 
 WIDTH_WITHOUT_TERMINAL = 120
+
+TABLE: Final = "table"
+NCCL_TESTS: Final = "nccl-tests"
+FORMATS: Final = (TABLE, NCCL_TESTS)
+"""What standard output holds at the end: our table and sentences, or the table that parsers of nccl-tests read."""
 
 
 class Console:
@@ -29,10 +37,11 @@ class Console:
         path: the run folder, once the run is over.
     """
 
-    def __init__(self, *, is_relayed: bool = False) -> None:
-        """``is_relayed``: a launcher reads our output and passes it on, whatever kind of file it gave us (mpirun's is a
+    def __init__(self, *, is_relayed: bool = False, output_format: str = TABLE) -> None:
+        """``output_format``: one of `FORMATS`. ``is_relayed``: a launcher reads our output and passes it on, whatever kind of file it gave us (mpirun's is a
         pseudo-terminal of 80 columns)."""
         self._out = plain_or_terminal(is_relayed=is_relayed)
+        self._format = output_format
         self._progress = RichConsole(
             stderr=True, highlight=False, force_terminal=False if is_relayed else None
         )
@@ -60,7 +69,11 @@ class Console:
     def end(self, folder: RunFolder) -> None:
         self.close()
         self.path = folder.path
-        show_run(self._out, folder)
+        if self._format == NCCL_TESTS:
+            sys.stdout.write(nccl_table(folder.manifest(), summary_rows(folder.records())))
+            sys.stdout.flush()
+        else:
+            show_run(self._out, folder)
 
     def close(self) -> None:
         """Take the progress line away."""
@@ -122,11 +135,12 @@ def run_table(manifest: RunManifest, rows: Sequence[SummaryRow]) -> Table:
     table.add_column("efficiency", justify="right")
     table.add_column("bound by")
     previous = ""
+    sizes = {row.message_bytes for row in rows if row.message_bytes}
     for row in sorted(
-        rows, key=lambda r: (r.collective, r.algorithm != "native", r.algorithm, r.message_bytes)
+        rows, key=lambda r: (r.collective, r.algorithm != "native", name_of(r), r.message_bytes)
     ):
-        name = series_name(row)
-        if previous and name != previous:
+        name = name_of(row)
+        if previous and name != previous and len(sizes) > 1:
             table.add_section()
         cells = [
             name if name != previous else "",
@@ -165,7 +179,7 @@ def _title(manifest: RunManifest) -> str:
 
 
 def _notes(manifest: RunManifest, rows: Sequence[SummaryRow]) -> list[str]:
-    notes = [f"Skipped: {reason}." for reason in manifest.skipped]
+    notes = _skipped(manifest.skipped)
     if any("emulation_bucket" in row.warnings for row in rows):
         notes.append(
             "No efficiency is given for messages below 8 token buckets of the emulated link: they pass it unshaped."
@@ -178,6 +192,15 @@ def _notes(manifest: RunManifest, rows: Sequence[SummaryRow]) -> list[str]:
             f"{noisy} of {len(rows)} points ran while other machines took processor time from this one; see warnings in summary.csv."
         )
     return notes
+
+
+def _skipped(reasons: Sequence[str]) -> list[str]:
+    """One line for each reason, with all that it holds for."""
+    what_by_reason: dict[str, list[str]] = {}
+    for line in reasons:
+        what, _, reason = line.partition(": ")
+        what_by_reason.setdefault(reason, []).append(what)
+    return [f"Skipped, {reason}: {', '.join(what)}." for reason, what in what_by_reason.items()]
 
 
 def _rate(rate_gbytes_per_s: float | None, factor: float) -> str:

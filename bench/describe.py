@@ -1,18 +1,27 @@
 """What a run and its points were, in the form that is written down: `RunManifest` and `Record` from what happened."""
 
+import dataclasses
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from bench import provenance
 from bench.config import BenchConfig
 from bench.launch.identity import OWN_PREFIX, RankIdentity
 from bench.measure.engine import Measurement
-from bench.model.collective import Collective, host_egress_bytes
+from bench.model import units
+from bench.model.collective import TRAITS, Algorithm, Collective
 from bench.model.fabric import Network
+from bench.model.grouping import WORLD, Group, groups_of
 from bench.model.predict import predict
-from bench.points import Point, skipped
+from bench.model.straggler import Arrivals, Finding, Kind, classify
+from bench.model.straggler import arrivals as arrivals_of
+from bench.model.transfer import KNOWN_SCHEDULES, host_egress_bytes, load_imbalance, schedule
+from bench.points import Plan, Point
 from bench.record import Record, RunManifest
 from bench.run_folder import new_run_id
 
@@ -23,7 +32,8 @@ def manifest_of(
     identity: RankIdentity,
     hosts: list[str],
     links: dict[str, Any] | None,
-    num_points: int,
+    plan: Plan,
+    initialisation_s: float,
     environ: Mapping[str, str],
 ) -> RunManifest:
     """The manifest of a run that begins now. ``hosts`` holds the host name of every rank."""
@@ -50,54 +60,107 @@ def manifest_of(
         time_scale=config.emulation.time_scale if kind == "emulated" else None,
         links=links,
         environment=provenance.environment(environ),
-        skipped=skipped(config, len(hosts)),
-        num_points_planned=num_points,
+        skipped=list(plan.skipped),
+        num_points_planned=len(plan.points),
+        initialisation_s=initialisation_s,
+        groups={
+            group.name: list(group.ranks)
+            for kind_of_group in config.groups
+            if kind_of_group != WORLD
+            for group in groups_of(kind_of_group, hosts)
+        },
     )
 
 
-def record_of(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """What records of one run share. ``hosts``: of every rank; ``net``: what connects them, where it is known."""
+
+    backend: str
+    hosts: list[str]
+    net: Network | None
+    clock_uncertainty_s: float
+
+
+def records_of(
     point: Point,
     measurement: Measurement,
-    net: Network | None,
-    num_hosts: int,
-    backend: str,
+    facts: RunFacts,
+    *,
     is_checked: bool,
+    algorithm_logged: str | None,
+    processor_shares: tuple[float | None, float | None],
+) -> list[tuple[Record, tuple[int, ...]]]:
+    """One finished point, measured and predicted: a record for each group, with the ranks of the run it is about.
+
+    ``is_checked``: whether data of this type can show a wrong element. ``algorithm_logged``: what the backend's log says it
+    chose. ``processor_shares``: busy, and taken by other machines.
+    """
+    groups = groups_of(point.group_kind, facts.hosts)
+    return [
+        (
+            _record(point, measurement, facts, group, is_checked, algorithm_logged, processor_shares),
+            group.ranks,
+        )
+        for group in groups
+    ]
+
+
+def _record(
+    point: Point,
+    measurement: Measurement,
+    facts: RunFacts,
+    group: Group,
+    is_checked: bool,
+    algorithm_logged: str | None,
     processor_shares: tuple[float | None, float | None],
 ) -> Record:
-    """One finished point, measured and predicted.
-
-    ``is_checked``: whether data of this type can show a wrong element. ``processor_shares``: busy, and taken by other
-    machines.
-    """
-    prediction = predict(point.spec, net) if net is not None else None
-    warnings = []
-    if measurement.is_cut_by_budget:
-        warnings.append("budget: fewer samples than planned; raise timing.budget_s")
-    if measurement.is_interrupted and not measurement.is_cut_by_budget:
-        warnings.append("interrupted: fewer samples than planned")
+    ranks = group.ranks
+    hosts = [facts.hosts[rank] for rank in ranks]
+    num_hosts = len(set(hosts))
+    net = group_network(facts.net, point.group_kind, point.collective)
+    prediction = None
+    if net is not None and point.measure_pass != "overlap":
+        # Calls queued back to back meet a full token bucket once; the two messages of a ping_pong meet one each.
+        queued_calls = measurement.calls_per_sample / TRAITS[point.collective].messages_per_call
+        bucket_bytes = net.bucket_bytes / queued_calls
+        prediction = predict(point.spec, dataclasses.replace(net, bucket_bytes=bucket_bytes))
+    starts = [measurement.start_s[rank] for rank in ranks]
+    durations = [measurement.duration_s[rank] for rank in ranks]
+    num_wrong = sum(measurement.num_wrong[rank] for rank in ranks)
+    has_data = is_checked and point.collective is not Collective.barrier
+    arrivals, finding = _stragglers(measurement, ranks, starts, durations, point, facts)
+    status = "complete"
+    if has_data and num_wrong:
+        status = "wrong_data"
+    elif measurement.num_bad:
+        status = "failed"
+    suffix = "" if group.name == WORLD else f".{group.name}"
     return Record(
-        point_id=point.point_id,
+        point_id=point.point_id + suffix,
         attempt=0,
-        status="complete" if measurement.num_wrong_elements == 0 else "wrong_data",
+        status=status,
         collective=point.collective.value,
-        algorithm=point.algorithm,
-        algorithm_source=_algorithm_source(point, backend),
-        backend=backend,
+        algorithm=algorithm_logged or point.algorithm,
+        algorithm_source="logged" if algorithm_logged else algorithm_source(point, facts.backend),
+        backend=facts.backend,
         dtype=point.dtype,
-        reduce_op=point.reduce_op if point.collective is Collective.all_reduce else None,
+        reduce_op=point.reduce_op,
         placement=point.placement,
         measure_pass=point.measure_pass,
-        group="world",
+        group=group.name,
         num_ranks=point.num_ranks,
         num_hosts=num_hosts,
         message_bytes=point.message_bytes,
-        calls_per_sample=1,
-        durations_s=measurement.slowest_s,
-        rank_mean_s=[sum(row) / len(row) for row in measurement.duration_s],
-        first_call_s=measurement.first_call_s,
-        num_wrong_elements=measurement.num_wrong_elements if is_checked else None,
+        calls_per_sample=measurement.calls_per_sample,
+        durations_s=[max(column) for column in zip(*durations, strict=True)],
+        rank_mean_s=[sum(row) / len(row) for row in durations if row],
+        first_call_s=max(measurement.first_call_s[rank] for rank in ranks),
+        num_wrong_elements=num_wrong if has_data else None,
         # Trays of a rack are one host as far as its network is concerned.
-        fabric_bytes_per_rank=_fabric_bytes_per_rank(point, net.num_hosts if net else num_hosts, backend),
+        fabric_bytes_per_rank=fabric_bytes_per_rank(
+            point, net.num_hosts if net else num_hosts, facts.backend
+        ),
         predicted_time_s=prediction.duration_s if prediction else None,
         ceiling_time_s=prediction.ceiling_s if prediction and prediction.loads else None,
         predicted_bound=prediction.bound_by if prediction else None,
@@ -105,25 +168,158 @@ def record_of(
         is_bucket_dominated=prediction.is_bucket_dominated if prediction else False,
         busy_share=processor_shares[0],
         steal_share=processor_shares[1],
-        warnings=warnings,
+        warnings=_warnings(measurement),
+        stop_reason=measurement.stop_reason,
+        num_rejected=measurement.num_rejected,
+        num_bad=measurement.num_bad,
+        num_checked_calls=measurement.num_checked_calls if has_data else None,
+        arrival_skew_s=arrivals.skew_median_s if arrivals else None,
+        arrival_skew_max_s=arrivals.skew_max_s if arrivals else None,
+        transfer_s=arrivals.transfer_median_s if arrivals else None,
+        clock_uncertainty_s=facts.clock_uncertainty_s,
+        finding=_label(finding, ranks) if finding else None,
+        finding_text=str(finding) if finding else None,
+        counted_bytes_per_rank=_counted_per_rank(measurement, ranks, hosts),
+        load_imbalance=load_imbalance(point.spec),
+        communication_s=_slowest(measurement.extras.get("communication_s"), ranks),
+        compute_s=_slowest(measurement.extras.get("compute_s"), ranks),
+        clock_resolution_s=measurement.clock_resolution_s,
     )
 
 
-def _algorithm_source(point: Point, backend: str) -> str:
+def timeout_record(point: Point, facts: RunFacts) -> Record:
+    """The record of a point that did not come to its end: no samples, no prediction."""
+    nothing = Measurement(
+        start_s=[[] for _ in facts.hosts],
+        duration_s=[[] for _ in facts.hosts],
+        calls_per_sample=1,
+        num_rejected=0,
+        num_bad=0,
+        first_call_s=[0.0] * len(facts.hosts),
+        extras={},
+        counted_bytes=None,
+        num_wrong=[0] * len(facts.hosts),
+        num_checked_calls=0,
+        stop_reason="timeout",
+        clock_resolution_s=0.0,
+    )
+    group = groups_of(point.group_kind, facts.hosts)[0]
+    record = _record(point, nothing, dataclasses.replace(facts, net=None), group, False, None, (None, None))
+    return dataclasses.replace(
+        record, status="timeout", first_call_s=None, clock_resolution_s=None, rank_mean_s=[]
+    )
+
+
+def group_network(net: Network | None, kind: str, collective: Collective) -> Network | None:
+    """What connects the ranks of one group while all others do the same; None where that depends on where they lie.
+
+    host: no link is crossed. rail: one rank of each host; where a host has fewer ports than ranks, groups share them evenly,
+    except in a ping_pong, whose links are idle half of the time, so that another group's message may have them whole.
+    """
+    if net is None or kind == WORLD:
+        return net
+    if kind == "host":
+        return dataclasses.replace(net, num_hosts=1)
+    if kind != "rail":
+        return None
+    share = min(1.0, net.ports_per_host / net.ranks_per_host)
+    if share < 1 and collective is Collective.ping_pong:
+        return None
+    return dataclasses.replace(
+        net,
+        ranks_per_host=1,
+        ports_per_host=max(1, net.ports_per_host // net.ranks_per_host),
+        port_bytes_per_s={name: rate * share for name, rate in net.port_bytes_per_s.items()},
+        spine_bytes_per_s=None if net.spine_bytes_per_s is None else net.spine_bytes_per_s * share,
+        bucket_bytes=net.bucket_bytes * share,
+    )
+
+
+def algorithm_source(point: Point, backend: str) -> str:
     """``forced`` where we send the messages ourselves, ``assumed`` for gloo, whose source has one schedule for each."""
-    if point.algorithm != "native" or point.collective is Collective.send_recv:
+    if point.algorithm not in ("native", "persistent"):
+        return "forced"
+    if point.collective in (Collective.send_recv, Collective.ping_pong):
         return "forced"
     return "assumed" if backend == "gloo" else "unknown"
 
 
-def _fabric_bytes_per_rank(point: Point, num_hosts: int, backend: str) -> float | None:
+def fabric_bytes_per_rank(point: Point, num_hosts: int, backend: str) -> float | None:
+    """Payload that leaves a host per rank and call; None where it depends on a schedule that is not known."""
     if point.num_ranks % num_hosts:
         return None
-    if (
-        num_hosts > 1
-        and _algorithm_source(point, backend) == "unknown"
-        and point.collective is Collective.all_reduce
-    ):
+    is_schedule_known = backend == "gloo" or algorithm_source(point, backend) != "unknown"
+    # Whoever sends blocks to their readers moves the same bytes; a vector may travel round a ring or along a tree.
+    is_direct = schedule(point.collective) is Algorithm.pairwise
+    if num_hosts > 1 and not (is_direct or (is_schedule_known and point.collective in KNOWN_SCHEDULES)):
         return None
     ranks_per_host = point.num_ranks // num_hosts
     return host_egress_bytes(point.spec, ranks_per_host) / ranks_per_host
+
+
+def _stragglers(
+    measurement: Measurement,
+    ranks: tuple[int, ...],
+    starts: list[list[float]],
+    durations: list[list[float]],
+    point: Point,
+    facts: RunFacts,
+) -> tuple[Arrivals | None, Finding | None]:
+    """Who was late and who was slow. Not where a rank stands by, nor where one sample holds many calls."""
+    if len(ranks) < 2 or point.collective is Collective.ping_pong or not starts[0]:
+        return None, None
+    whole = np.array(durations) * measurement.calls_per_sample
+    arrivals = arrivals_of(np.array(starts), whole)
+    finding = classify(
+        np.array(starts),
+        whole,
+        clock_uncertainty_s=facts.clock_uncertainty_s,
+        ends_together=TRAITS[point.collective].ends_together,
+    )
+    return arrivals, finding
+
+
+def _label(finding: Finding, ranks: tuple[int, ...]) -> str:
+    """``late rank 2``, ``slow rank 1, 3``, ``single stall at 1.2 s``: in ranks of the run."""
+    if finding.kind is Kind.single_stall:
+        assert finding.at_s is not None
+        return f"{finding.kind.value} at {units.format_seconds(finding.at_s)}"
+    named = ", ".join(str(ranks[place]) for place in finding.ranks)
+    return f"{finding.kind.value} {named}".strip()
+
+
+def _counted_per_rank(measurement: Measurement, ranks: tuple[int, ...], hosts: list[str]) -> float | None:
+    """Of the host that sent most, per rank on it. All groups at once share interfaces, so only the whole can be counted."""
+    if (
+        measurement.counted_bytes is None
+        or len(set(hosts)) < 2
+        or len(ranks) < len(measurement.counted_bytes)
+    ):
+        return None
+    per_host = [
+        measurement.counted_bytes[rank] / hosts.count(host) for rank, host in zip(ranks, hosts, strict=True)
+    ]
+    return max(per_host)
+
+
+def _slowest(rows: list[list[float]] | None, ranks: tuple[int, ...]) -> list[float]:
+    if rows is None:
+        return []
+    return [max(column) for column in zip(*(rows[rank] for rank in ranks), strict=True)]
+
+
+def _warnings(measurement: Measurement) -> list[str]:
+    found = []
+    if measurement.stop_reason == "budget":
+        found.append("budget: fewer samples than planned; raise timing.budget_s")
+    if measurement.stop_reason == "interrupted":
+        found.append("interrupted: fewer samples than planned")
+    if measurement.num_rejected:
+        found.append(
+            f"rejected: {measurement.num_rejected} samples in which a host was slower than its device are left out"
+        )
+    if measurement.num_bad:
+        found.append(
+            f"bad_sample: {measurement.num_bad} times that are not positive and finite; repeat the point"
+        )
+    return found

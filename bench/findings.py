@@ -1,18 +1,18 @@
 """Three sentences in plain words: what was measured, how close to the line it came, what limits it."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from bench.model import units
 from bench.model.transceiver import Transceiver
 from bench.record import RunManifest
-from bench.summary import SummaryRow
+from bench.summary import SummaryRow, series_name
 
-_SERIES_NAMES: Final = {"native": ""}
+MOST_NAMES = 6
+"""A sentence that lists more series than these is not read; it gives their number."""
 
 
 def findings(manifest: RunManifest, rows: Sequence[SummaryRow], transceiver: Transceiver) -> list[str]:
-    """The three sentences. Each says only what the rows hold.
+    """The three sentences, and a fourth where ranks stood out. Each says only what the rows hold.
 
     ``transceiver`` is the one that the run names, for its rate.
     """
@@ -23,18 +23,25 @@ def findings(manifest: RunManifest, rows: Sequence[SummaryRow], transceiver: Tra
         _what(manifest, valid, len(rows) - len(valid), transceiver),
         _how_close(manifest, valid),
         _what_limits(valid),
+        *_who_was_late(rows),
     ]
 
 
-def series_name(row: SummaryRow) -> str:
-    """Collective, with its algorithm where it is not the backend's own."""
-    extra = _SERIES_NAMES.get(row.algorithm, f" ({row.algorithm})")
-    return row.collective + extra
+def name_of(row: SummaryRow) -> str:
+    """The series that ``row`` belongs to."""
+    return series_name(
+        collective=row.collective,
+        algorithm=row.algorithm,
+        placement=row.placement,
+        measure_pass=row.measure_pass,
+        group=row.group,
+        backend=row.backend,
+    )
 
 
 def _what(manifest: RunManifest, rows: Sequence[SummaryRow], num_invalid: int, optics: Transceiver) -> str:
     names = _listed(list(dict.fromkeys(row.collective for row in rows)))
-    sizes = sorted({row.message_bytes for row in rows})
+    sizes = sorted({row.message_bytes for row in rows if row.message_bytes}) or [0]
     span = units.format_bytes(sizes[0])
     if len(sizes) > 1:
         span += f" to {units.format_bytes(sizes[-1])}"
@@ -44,10 +51,30 @@ def _what(manifest: RunManifest, rows: Sequence[SummaryRow], num_invalid: int, o
         f"{rows[0].dtype}, {span}) over {_path(manifest, rows, optics)}"
     )
     if num_invalid:
-        return f"{text}; {num_invalid} more had wrong data."
-    if any(row.num_wrong_elements is None for row in rows):
+        return f"{text}; {num_invalid} more had wrong data or did not end."
+    with_data = [row for row in rows if row.message_bytes]
+    if any(row.num_wrong_elements is None for row in with_data):
         return f"{text}; too many ranks for this data type to be checked."
-    return f"{text}; the first and the last result of every point were checked element by element and were right."
+    return (
+        f"{text}; the result of every call was checked, each element, and was right."
+        if with_data
+        else f"{text}."
+    )
+
+
+def _who_was_late(rows: Sequence[SummaryRow]) -> list[str]:
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        if row.finding is not None:
+            what = row.finding.split(" at ")[0]
+            found.setdefault(what, []).append(f"{name_of(row)} of {units.format_bytes(row.message_bytes)}")
+    if not found:
+        return []
+    parts = []
+    for what, points in found.items():
+        where = _listed(points) if len(points) <= 2 else f"{len(points)} of {len(rows)} points"
+        parts.append(f"{what} ({where})")
+    return [f"Ranks stood out: {_listed(parts)}; see warnings in summary.csv."]
 
 
 def _path(manifest: RunManifest, rows: Sequence[SummaryRow], optics: Transceiver) -> str:
@@ -58,7 +85,7 @@ def _path(manifest: RunManifest, rows: Sequence[SummaryRow], optics: Transceiver
     if manifest.num_hosts == 1:
         return (
             "this machine's memory, with no optics on the path"
-            if manifest.backend == "gloo"
+            if manifest.backend != "nccl"
             else "this machine's GPUs"
         )
     if all(row.fabric_bytes_per_rank == 0 for row in rows):
@@ -72,7 +99,7 @@ def _how_close(manifest: RunManifest, rows: Sequence[SummaryRow]) -> str:
     # Rounding to whole elements per rank makes sizes of one step differ a little.
     judged = [row for row in judged if row.message_bytes * 2 > largest]
     if not judged:
-        if manifest.num_hosts == 1 and manifest.backend == "gloo":
+        if manifest.num_hosts == 1 and manifest.backend != "nccl":
             return (
                 "There is no line to compare with here; with launcher=emulated or on several hosts there is."
             )
@@ -82,10 +109,14 @@ def _how_close(manifest: RunManifest, rows: Sequence[SummaryRow]) -> str:
             return "No ceiling is given: the ranks are not placed as the formulas need it, equally many on each host in order."
         return "No ceiling is given, since none can be derived; name the optics with transceiver=<name> and fabric=<name>."
     parts = []
-    for row in _largest_per_series(judged):
+    series = _largest_per_series(judged)
+    if len(series) > MOST_NAMES:
+        series = sorted(series, key=lambda row: row.efficiency or 0.0)
+        series = [series[0], series[-1]]
+    for row in series:
         assert row.efficiency is not None and row.busbw_gbytes_per_s is not None
         rate = units.format_rate(row.busbw_gbytes_per_s * units.GIGA)
-        parts.append(f"{series_name(row)} {row.efficiency:.0%} ({rate})")
+        parts.append(f"{name_of(row)} {row.efficiency:.0%} ({rate})")
     scale = f", as seen at 1/{manifest.time_scale:g} of full speed" if manifest.time_scale else ""
     return f"At {units.format_bytes(largest)}, of what the link allows: {_listed(parts)}{scale}."
 
@@ -103,16 +134,18 @@ def _small(rows: Sequence[SummaryRow]) -> str:
     assert fastest.time_s is not None
     return (
         f"Small messages, up to {units.format_bytes(largest)} at most, are limited by latency, not by the link: "
-        f"{series_name(fastest)} takes {units.format_seconds(fastest.time_s)} however few bytes it moves."
+        f"{name_of(fastest)} takes {units.format_seconds(fastest.time_s)} however few bytes it moves."
     )
 
 
 def _large(rows: Sequence[SummaryRow]) -> str:
     by_cause: dict[str, list[str]] = {}
-    for row in _largest_per_series(rows):
-        by_cause.setdefault(row.bound_by, []).append(series_name(row))
+    largest = _largest_per_series([row for row in rows if row.message_bytes])
+    for row in largest:
+        by_cause.setdefault(row.bound_by, []).append(name_of(row))
     sentences = []
-    for cause, names in by_cause.items():
+    for cause, found in by_cause.items():
+        names = found if len(found) <= MOST_NAMES else [f"{len(found)} of {len(largest)} series"]
         match cause:
             case "backend":
                 best = _best_over_same_links(rows)
@@ -137,7 +170,7 @@ def _best_over_same_links(rows: Sequence[SummaryRow]) -> float:
 def _largest_per_series(rows: Sequence[SummaryRow]) -> list[SummaryRow]:
     largest: dict[str, SummaryRow] = {}
     for row in rows:
-        name = series_name(row)
+        name = name_of(row)
         if name not in largest or row.message_bytes >= largest[name].message_bytes:
             largest[name] = row
     return list(largest.values())

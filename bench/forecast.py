@@ -14,10 +14,11 @@ from bench.config import BenchConfig
 from bench.console import plain_or_terminal
 from bench.launch.resolve import prediction_target
 from bench.model import units
-from bench.model.collective import bus_factor, host_egress_bytes
+from bench.model.collective import bus_factor
 from bench.model.fabric import path_mtu_bytes
 from bench.model.framing import Transport
 from bench.model.predict import Prediction, predict
+from bench.model.transfer import host_egress_bytes, schedule
 from bench.points import Point
 
 COLUMNS: Final = (
@@ -106,7 +107,7 @@ def as_csv(found: Forecast) -> str:
         ranks_per_host = point.num_ranks // found.num_hosts
         cells: Sequence[object] = (
             point.collective.value,
-            "ring" if point.collective.value != "all_to_all" else "pairwise",
+            schedule(point.collective).value,
             point.num_ranks,
             found.num_hosts,
             point.message_bytes,

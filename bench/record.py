@@ -9,11 +9,15 @@ from typing import Any, Final
 
 from bench.catalog import from_mapping
 
-RECORD_VERSION: Final = 1
+RECORD_VERSION: Final = 2
 """Version of records.jsonl, manifest.json and samples.parquet.
 
 1  first form
+2  why sampling stopped, what was left out, skew and stragglers, counted bytes, overlap; groups measured side by side;
+   the start-up of the communicator. Fields that version 1 lacks are None there.
 """
+
+READABLE: Final = (1, 2)
 
 STATUSES: Final = ("running", "complete", "interrupted", "failed")
 
@@ -23,8 +27,10 @@ class Record:
     """One finished point: everything that its statistics are computed from. Durations are in seconds.
 
     Attributes:
-        durations_s: one per iteration, the slowest rank of each.
-        rank_mean_s: mean over iterations, one per rank.
+        group: ``world``, or which of the groups that measured at the same time (``rail/3``).
+        calls_per_sample: calls, or messages, that one sample was divided by; its raw duration is the product.
+        durations_s: of one call, one per sample, the slowest rank of each.
+        rank_mean_s: mean over samples, one per rank of the group.
         first_call_s: first call of the point, kept apart from the steady state.
         num_wrong_elements: None where nothing was checked.
         fabric_bytes_per_rank: payload that leaves a host per rank and call, derived from the schedule; None where the
@@ -34,6 +40,21 @@ class Record:
         also_bound_by: resources within 1 % of it.
         is_bucket_dominated: emulation: the message is too small for the link's rate to matter.
         busy_share, steal_share: of all processors of rank 0's machine during the point; None where unknown.
+        stop_reason: ``planned`` (a fixed number of samples), ``interval`` (narrow enough), ``time`` (timing.fill_s),
+            ``max_iterations``, ``budget`` or ``interrupted``.
+        num_rejected: samples left out because a host was slower than its device.
+        num_bad: samples that were no positive, finite time; they fail the point.
+        num_checked_calls: calls of one rank whose whole result was checked.
+        arrival_skew_s, arrival_skew_max_s: latest less earliest start of a call over ranks; median and largest.
+        transfer_s: median over samples of the time from the last start to the last end.
+        clock_uncertainty_s: of starts of ranks on different machines; 0 on one.
+        finding: ``late rank 2``, ``slow rank 1``, ``single stall at 1.2 s``; None where nothing stands out.
+        finding_text: the sentence for the reader.
+        counted_bytes_per_rank: sent through the busiest host's interfaces per rank and call, headers and
+            acknowledgements included.
+        load_imbalance: phi of an all_to_allv: largest over mean of what ranks send or receive.
+        communication_s, compute_s: overlap pass: the call and the computation alone, slowest rank of each sample.
+        clock_resolution_s: smallest step of the clock that timed the samples.
     """
 
     point_id: str
@@ -65,6 +86,21 @@ class Record:
     busy_share: float | None
     steal_share: float | None
     warnings: list[str] = field(default_factory=list)
+    stop_reason: str | None = None
+    num_rejected: int | None = None
+    num_bad: int | None = None
+    num_checked_calls: int | None = None
+    arrival_skew_s: float | None = None
+    arrival_skew_max_s: float | None = None
+    transfer_s: float | None = None
+    clock_uncertainty_s: float | None = None
+    finding: str | None = None
+    finding_text: str | None = None
+    counted_bytes_per_rank: float | None = None
+    load_imbalance: float | None = None
+    communication_s: list[float] = field(default_factory=list)
+    compute_s: list[float] = field(default_factory=list)
+    clock_resolution_s: float | None = None
     record_version: int = RECORD_VERSION
 
     def to_line(self) -> str:
@@ -79,9 +115,7 @@ class Record:
             ValueError: not a record of this version, or a number that is none.
         """
         content = json.loads(line, parse_constant=_refuse_constant)
-        if not isinstance(content, dict) or content.get("record_version") != RECORD_VERSION:
-            found = content.get("record_version") if isinstance(content, dict) else None
-            raise ValueError(f"record_version is {found}; this version of linerate reads {RECORD_VERSION}")
+        _check_version(content, "")
         record = from_mapping(Record, content, "record")
         if not all(math.isfinite(value) for value in record.durations_s):
             raise ValueError(f"record {record.point_id}: durations_s holds a value that is not finite")
@@ -90,7 +124,11 @@ class Record:
 
 @dataclass(kw_only=True)
 class RunManifest:
-    """What ran, where, and how it ended. ``status`` is one of `STATUSES`; ``exit_status`` is None while it runs."""
+    """What ran, where, and how it ended. ``status`` is one of `STATUSES`; ``exit_status`` is None while it runs.
+
+    ``initialisation_s``: making the communicator, from the first word to a barrier of all ranks; slowest rank.
+    ``groups``: ranks of each group that measured beside others, by the name in the records.
+    """
 
     run_id: str
     started_utc: str
@@ -116,6 +154,8 @@ class RunManifest:
     skipped: list[str]
     num_points_planned: int
     finished_utc: str | None = None
+    initialisation_s: float | None = None
+    groups: dict[str, list[int]] = field(default_factory=dict)
     record_version: int = RECORD_VERSION
 
     def to_json(self) -> str:
@@ -125,12 +165,14 @@ class RunManifest:
     def from_json(text: str) -> "RunManifest":
         """Read a manifest. Raises ValueError where it is none, or of another version."""
         content: Mapping[str, Any] = json.loads(text, parse_constant=_refuse_constant)
-        if not isinstance(content, dict) or content.get("record_version") != RECORD_VERSION:
-            found = content.get("record_version") if isinstance(content, dict) else None
-            raise ValueError(
-                f"manifest: record_version is {found}; this version of linerate reads {RECORD_VERSION}"
-            )
+        _check_version(content, "manifest: ")
         return from_mapping(RunManifest, content, "manifest")
+
+
+def _check_version(content: object, where: str) -> None:
+    found = content.get("record_version") if isinstance(content, dict) else None
+    if found not in READABLE:
+        raise ValueError(f"{where}record_version is {found}; this version of linerate reads {READABLE}")
 
 
 def _refuse_constant(text: str) -> None:

@@ -75,22 +75,28 @@ class RunFolder:
         return RunManifest.from_json((self.path / MANIFEST).read_text(encoding="utf-8"))
 
     def append(
-        self, record: Record, start_s: Sequence[Sequence[float]], duration_s: Sequence[Sequence[float]]
+        self,
+        record: Record,
+        start_s: Sequence[Sequence[float]],
+        duration_s: Sequence[Sequence[float]],
+        ranks: Sequence[int] | None = None,
     ) -> None:
         """Add one finished point: its samples first, then the record that makes it count; both are synced.
 
-        Shape: (num_ranks, num_samples) for both matrices, in seconds.
+        Shape: (num_ranks, num_samples) for both matrices, in seconds. ``ranks``: which ranks of the run the rows are;
+        the first ones unless given.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         parts = self.path / _PARTS
         parts.mkdir(exist_ok=True)
-        num_ranks, num_samples = len(duration_s), len(duration_s[0])
+        num_ranks, num_samples = len(duration_s), len(duration_s[0]) if duration_s else 0
+        names = list(range(num_ranks)) if ranks is None else list(ranks)
         table = pa.table(
             {
                 "point_id": pa.array([record.point_id] * (num_ranks * num_samples), pa.string()),
-                "rank": pa.array([rank for rank in range(num_ranks) for _ in range(num_samples)], pa.int32()),
+                "rank": pa.array([rank for rank in names for _ in range(num_samples)], pa.int32()),
                 "iteration": pa.array(list(range(num_samples)) * num_ranks, pa.int32()),
                 "start_s": pa.array([value for row in start_s for value in row], pa.float64()),
                 "duration_s": pa.array([value for row in duration_s for value in row], pa.float64()),
@@ -106,6 +112,17 @@ class RunFolder:
             stream.write(record.to_line().encode() + b"\n")
             stream.flush()
             os.fsync(stream.fileno())
+
+    def write(self, name: str, text: str) -> None:
+        """A file of the run, complete or absent."""
+        _replace_file(self.path / name, text.encode())
+
+    def add_skipped(self, reason: str) -> None:
+        """Note in the manifest what turned out not to be measurable."""
+        manifest = self.manifest()
+        if reason not in manifest.skipped:
+            manifest.skipped.append(reason)
+            self.write_manifest(manifest)
 
     def records(self) -> list[Record]:
         """All finished points. A torn last line, as a full disk leaves it, is ignored.

@@ -1,5 +1,6 @@
 """`run_rank`: one rank of one run, start to finish. Rank 0 alone owns the run folder and the terminal."""
 
+import functools
 import itertools
 import json
 import signal
@@ -11,19 +12,25 @@ from typing import Any, Protocol
 
 import bench
 from bench import exits, provenance
+from bench.bmwg import bmwg_csv, bmwg_report
+from bench.capable import capable_plan
 from bench.config import BenchConfig
-from bench.describe import manifest_of, record_of
+from bench.describe import RunFacts, manifest_of, timeout_record
+from bench.joining import Joined
 from bench.launch.identity import OWN_PREFIX, RankIdentity
 from bench.launch.resolve import default_max_bytes, network
+from bench.launch.sockets import check_sockets
 from bench.launch.watch import watched
-from bench.measure.data import Pattern, pattern
-from bench.measure.engine import measure, stopwatch_for
+from bench.measure.clock import clock_offset
+from bench.measure.engine import stopwatch_for
 from bench.measure.ranks import Ranks
-from bench.measure.workload import WORKLOADS, Workload, WorkloadSpec
+from bench.measure.watchdog import Watchdog
 from bench.model.fabric import Network
-from bench.points import Point, points
+from bench.points import Point, plan_points
 from bench.record import RunManifest
 from bench.run_folder import RunFolder
+from bench.summary import summary_rows
+from bench.sweep import Sweep
 
 
 class Reporter(Protocol):
@@ -62,52 +69,72 @@ def run_rank(
     config: BenchConfig,
     kind: str,
     identity: RankIdentity,
-    ranks: Ranks,
+    member: Joined,
     reporter: Reporter,
     environ: Mapping[str, str],
+    watchdog: Watchdog,
 ) -> int:
     """Measure every point of ``config`` and return the exit status, the same on every rank.
 
     Raises:
-        ValueError: ranks disagree about the run, or rank 0 cannot make its folder.
+        ValueError: ranks disagree about the run, nothing can be measured, or rank 0 cannot make its folder.
         RuntimeError: a rank died or hung; what was measured before is on disk, the manifest says ``failed``.
     """
+    ranks = member.ranks
     hosts = _agree(config, ranks)
     links = json.loads(environ.get(f"{OWN_PREFIX}LINKS", "null"))
-    net = network_of(config, kind, hosts, links)
-    plan = points(config, ranks.size, default_max_bytes(config))
-    folder = None
+    plan = capable_plan(plan_points(config, hosts, default_max_bytes(config)), ranks)
+    check_sockets(config, hosts)
+    stopwatch = stopwatch_for(ranks)
+    clock = clock_offset(ranks, stopwatch.now_s)
+    ranks.barrier()
+    sweep = Sweep(
+        config=config,
+        world=ranks,
+        plan=plan,
+        facts=RunFacts(
+            backend=ranks.backend,
+            hosts=hosts,
+            net=network_of(config, kind, hosts, links),
+            clock_uncertainty_s=clock.uncertainty_s,
+        ),
+        stopwatch=stopwatch,
+        origin_s=ranks.from_rank_0(stopwatch.now_s()) + clock.offset_s,
+        folder=None,
+        watchdog=watchdog,
+        is_stop_wanted=lambda: False,
+        chosen_algorithm=member.chosen_algorithm,
+        report=reporter.point,
+    )
+    slowest_s = ranks.largest([member.initialisation_s])[0]
     if ranks.rank == 0:
-        manifest = manifest_of(config, kind, identity, hosts, links, len(plan), environ)
-        folder = _create(config, manifest, environ)
-        if folder is not None:
+        manifest = manifest_of(config, kind, identity, hosts, links, plan, slowest_s, environ)
+        sweep.folder = _create(config, manifest)
+        if sweep.folder is not None:
             reporter.begin(manifest)
-    if ranks.from_rank_0(float(ranks.rank == 0 and folder is None)):
+    run_id = ranks.gathered_text(sweep.folder.path.name if sweep.folder else "")[0]
+    if not run_id:
         raise ValueError(
             f"rank 0 cannot write to run_dir {config.run_dir}; give another with run_dir=/a/folder"
         )
-    if (
-        folder is None or identity.source == "linerate"
-    ):  # our own launcher is the parent that finishes for rank 0
-        return _measure_and_finish(config, ranks, plan, net, hosts, folder, reporter)
-    with watched(folder):
-        return _measure_and_finish(config, ranks, plan, net, hosts, folder, reporter)
+    watchdog.folder = Path(config.run_dir) / run_id
+    if sweep.folder is not None:
+        watchdog.on_timeout = functools.partial(_finish_hung, sweep, sweep.folder)
+    if sweep.folder is None or identity.source == "linerate":
+        # Our own launcher is the parent, which finishes for rank 0.
+        return _measure_and_finish(sweep, reporter)
+    with watched(sweep.folder):
+        return _measure_and_finish(sweep, reporter)
 
 
-def _measure_and_finish(
-    config: BenchConfig,
-    ranks: Ranks,
-    plan: list[Point],
-    net: Network | None,
-    hosts: list[str],
-    folder: RunFolder | None,
-    reporter: Reporter,
-) -> int:
+def _measure_and_finish(sweep: Sweep, reporter: Reporter) -> int:
     """Measure, and have rank 0 write how it ended, whatever happens in between."""
     interrupt = Interrupt()
+    sweep.is_stop_wanted = lambda: interrupt.is_wanted
+    folder = sweep.folder
     with interrupt.caught():
         try:
-            status = _measure_points(config, ranks, plan, net, len(set(hosts)), folder, reporter, interrupt)
+            status = sweep.run()
         except (RuntimeError, OSError, MemoryError) as error:
             # A peer that died shows as a RuntimeError; a full disk or too little memory is rank 0's own end.
             if folder is not None:
@@ -119,10 +146,28 @@ def _measure_and_finish(
                 folder.finish(status="interrupted", reason="interrupted twice", exit_status=exits.INTERRUPTED)
             return exits.INTERRUPTED
         if folder is not None:
-            _finish(folder, status, interrupt, len(plan))
+            _finish(folder, status, interrupt, len(sweep.plan.points))
+            if sweep.config.timing.report == "bmwg":
+                _write_bmwg(folder)
             reporter.end(folder)
-    ranks.barrier()
+    sweep.world.barrier()
     return status
+
+
+def _write_bmwg(folder: RunFolder) -> None:
+    """The report fields of the draft that timing=bmwg follows."""
+    manifest, records = folder.manifest(), folder.records()
+    rows = summary_rows(records)
+    report = json.dumps(bmwg_report(manifest, records, rows), indent=2, allow_nan=False) + "\n"
+    folder.write("bmwg.json", report)
+    folder.write("bmwg.csv", bmwg_csv(manifest, records, rows))
+
+
+def _finish_hung(sweep: Sweep, folder: RunFolder, what: str) -> None:
+    """Called by the watchdog of rank 0 while its main thread is stuck: the point is a time-out, and the run has failed."""
+    if sweep.current is not None:
+        folder.append(timeout_record(sweep.current, sweep.facts), [], [])
+    _finish_failed(folder, f"{what}; stacks of the ranks are in stacks/")
 
 
 def _finish_failed(folder: RunFolder, reason: str) -> None:
@@ -140,8 +185,15 @@ def _finish(folder: RunFolder, status: int, interrupt: Interrupt, num_points: in
         )
         folder.finish(status="interrupted", reason=reason, exit_status=status)
         return
-    reason = "wrong data in at least one point" if status == exits.WRONG else None
-    folder.finish(status="complete", reason=reason, exit_status=status)
+    folder.finish(status="complete", reason=_reason(folder) if status else None, exit_status=status)
+
+
+def _reason(folder: RunFolder) -> str:
+    """Why a run that came to its end is not a success."""
+    bad = {record.status for record in folder.records()} - {"complete"}
+    if "wrong_data" in bad:
+        return "wrong data in at least one point"
+    return "a point failed" if bad else "nothing could be measured"
 
 
 def network_of(
@@ -163,52 +215,6 @@ def network_of(
     return None if net is not None and net.num_hosts > 1 and num_systems == 1 else net
 
 
-def _measure_points(
-    config: BenchConfig,
-    ranks: Ranks,
-    plan: list[Point],
-    net: Network | None,
-    num_hosts: int,
-    folder: RunFolder | None,
-    reporter: Reporter,
-    interrupt: Interrupt,
-) -> int:
-    stopwatch = stopwatch_for(ranks)
-    data = pattern(config.dtype, ranks.size, config.seed)
-    ranks.barrier()
-    origin_s = stopwatch.now_s()
-    meter = provenance.ProcessorMeter()
-    has_wrong_data = False
-    for number, point in enumerate(plan, start=1):
-        if ranks.rank == 0:
-            reporter.point(number, len(plan), point)
-        meter.shares()
-        measurement = measure(
-            _workload(point, ranks, data),
-            ranks,
-            config.timing,
-            stopwatch,
-            origin_s=origin_s,
-            is_stop_wanted=lambda: interrupt.is_wanted,
-        )
-        has_wrong_data |= data.can_be_checked and measurement.num_wrong_elements > 0
-        if folder is not None:
-            record = record_of(
-                point, measurement, net, num_hosts, ranks.backend, data.can_be_checked, meter.shares()
-            )
-            folder.append(record, measurement.start_s, measurement.duration_s)
-        if measurement.is_interrupted:
-            return exits.INTERRUPTED
-    return exits.WRONG if has_wrong_data else exits.OK
-
-
-def _workload(point: Point, ranks: Ranks, data: Pattern) -> Workload:
-    spec = WorkloadSpec(
-        count=point.message_bytes // data.dtype.num_bytes, reduce_op=point.reduce_op, pattern=data
-    )
-    return WORKLOADS[point.collective.value, point.algorithm](spec, ranks)
-
-
 def _agree(config: BenchConfig, ranks: Ranks) -> list[str]:
     """Host name of every rank; all ranks must have been given the same configuration and version."""
     mine = f"{config.sha256()} {bench.__version__}"
@@ -222,7 +228,7 @@ def _agree(config: BenchConfig, ranks: Ranks) -> list[str]:
     return ranks.gathered_text(provenance.host()["name"])
 
 
-def _create(config: BenchConfig, manifest: RunManifest, environ: Mapping[str, str]) -> RunFolder | None:
+def _create(config: BenchConfig, manifest: RunManifest) -> RunFolder | None:
     try:
         return RunFolder.create(Path(config.run_dir), manifest.run_id, manifest)
     except OSError as error:

@@ -14,14 +14,14 @@ from pathlib import Path
 from bench import exits
 from bench.config import BenchConfig
 from bench.launch.emulated import run_emulated
-from bench.launch.external import master
 from bench.launch.identity import OWN_PREFIX, discover, is_mpi
 from bench.launch.local import run_local
+from bench.launch.mpirun import run_mpi
 from bench.launch.resolve import Resolved
 from bench.run_folder import MANIFEST, RunFolder, check_writable, new_run_id
 
 
-def launch(resolved: Resolved) -> int:
+def launch(resolved: Resolved, output_format: str) -> int:
     """Start our own ranks and watch them; the run folder is theirs, but we finish it if rank 0 could not."""
     config = resolved.config
     run_dir = Path(config.run_dir).expanduser().absolute()
@@ -30,10 +30,12 @@ def launch(resolved: Resolved) -> int:
     if resolved.note:
         sys.stderr.write(f"linerate: {resolved.note}\n")
     run_id = new_run_id()
-    extra = {"RUN_ID": run_id, "COMMAND": json.dumps(["linerate", *sys.argv[1:]])}
+    extra = {"RUN_ID": run_id, "COMMAND": json.dumps(["linerate", *sys.argv[1:]]), "FORMAT": output_format}
     with tempfile.TemporaryDirectory(prefix="linerate-") as logs:
         if resolved.kind == "emulated":
             outcome = run_emulated(config, extra, Path(logs))
+        elif config.backend == "mpi":
+            outcome = run_mpi(config, resolved.num_ranks, extra, Path(logs))
         else:
             outcome = run_local(config, resolved.num_ranks, extra, Path(logs))
         return _close(run_dir / run_id, outcome.exit_status, outcome.reason, Path(logs))
@@ -55,7 +57,7 @@ def _close(path: Path, exit_status: int, reason: str | None, logs: Path) -> int:
         status = "interrupted" if exit_status == exits.INTERRUPTED else "failed"
         if folder.manifest().status not in ("complete", "interrupted") or exit_status == exits.RANK_DIED:
             folder.finish(status=status, reason=reason, exit_status=exit_status)
-            for log in sorted(logs.glob("rank*.log")):
+            for log in sorted(logs.glob("*.log")):
                 if log.stat().st_size:
                     shutil.copy(log, path / log.name)
             finished = len(folder.records())
@@ -84,10 +86,10 @@ def _draw(path: Path) -> None:
     sys.stdout.flush()
 
 
-def join(resolved: Resolved) -> int:
+def join(resolved: Resolved, output_format: str) -> int:
     """Be one of the ranks that torchrun, mpirun or srun has started."""
     assert resolved.identity is not None
-    status, path = _measure(resolved)
+    status, path = _measure(resolved, output_format)
     if path is not None:
         _draw(path)
     sys.stdout.flush()
@@ -115,32 +117,29 @@ def _measure_as_rank() -> int:
     assert identity is not None
     kind = config.launcher.kind
     status, _ = _measure(
-        Resolved(config=config, kind=kind, identity=identity, num_ranks=identity.size, note=None)
+        Resolved(config=config, kind=kind, identity=identity, num_ranks=identity.size, note=None),
+        os.environ[f"{OWN_PREFIX}FORMAT"],
     )
     return status
 
 
-def _measure(resolved: Resolved) -> tuple[int, Path | None]:
+def _measure(resolved: Resolved, output_format: str) -> tuple[int, Path | None]:
     """Join the others and measure. The path is that of the run folder, on rank 0 if it got that far."""
     from bench.console import Console, Silent
-    from bench.measure.ranks import joined
+    from bench.joining import joined
+    from bench.measure.watchdog import Watchdog
     from bench.runner import run_rank
 
     identity, config = resolved.identity, resolved.config
     assert identity is not None
-    address, port = master(identity)
-    reporter = Console(is_relayed=is_mpi(identity)) if identity.rank == 0 else Silent()
+    reporter = (
+        Console(is_relayed=is_mpi(identity), output_format=output_format) if identity.rank == 0 else Silent()
+    )
+    watchdog = Watchdog(identity.rank)
     try:
-        with joined(
-            rank=identity.rank,
-            size=identity.size,
-            local_rank=identity.local_rank,
-            backend=config.backend,
-            master_address=address,
-            master_port=port,
-            timeout_s=config.timing.timeout_s,
-        ) as ranks:
-            status = run_rank(config, resolved.kind, identity, ranks, reporter, os.environ)
+        with joined(config, identity) as member:
+            watchdog.end = member.abort
+            status = run_rank(config, resolved.kind, identity, member, reporter, os.environ, watchdog)
     except ValueError as error:
         if identity.rank == 0:
             sys.stderr.write(f"linerate: {error}\n")

@@ -7,10 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from bench.model import units
 from bench.model.collective import Collective, bus_factor
+from bench.model.grouping import WORLD
+from bench.model.overlap import overlap_fraction
+from bench.model.stability import stability_facts
 from bench.model.statistics import summarise
-from bench.model.verdict import MeasuredPoint, best_other_efficiency, bound_by
+from bench.model.straggler import REACHED, Finding, Kind
+from bench.model.verdict import BACKEND_EVIDENCE, MeasuredPoint, best_other_efficiency, bound_by
 from bench.record import Record
 
 STEAL_WARNING_SHARE: Final = 0.05
@@ -20,6 +26,8 @@ STEAL_WARNING_SHARE: Final = 0.05
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryRow:
     """The columns of summary.csv, in order. None is written as an empty cell: not known, never zero.
+
+    docs/measuring.md explains every one of them.
 
     ``measure_pass`` is written as ``pass``, which Python keeps for itself.
     """
@@ -48,7 +56,7 @@ class SummaryRow:
     time_max_s: float | None
     num_samples: int
     algbw_gbytes_per_s: float | None
-    bus_factor: float
+    bus_factor: float | None
     busbw_gbytes_per_s: float | None
     fabric_bytes_per_rank: float | None
     predicted_time_s: float | None
@@ -58,6 +66,22 @@ class SummaryRow:
     bound_by: str
     num_wrong_elements: int | None
     warnings: str
+    calls_per_sample: int
+    stop_reason: str | None
+    num_rejected: int | None
+    first_call_s: float | None
+    time_mean_s: float | None
+    time_min_s: float | None
+    time_cv: float | None
+    num_effective_samples: float | None
+    arrival_skew_s: float | None
+    transfer_s: float | None
+    finding: str | None
+    counted_fabric_bytes_per_rank: float | None
+    load_imbalance: float | None
+    communication_time_s: float | None
+    compute_time_s: float | None
+    overlap_fraction: float | None
 
 
 COLUMNS: Final = tuple(
@@ -75,6 +99,25 @@ def summary_rows(records: Sequence[Record]) -> list[SummaryRow]:
         other = 0.0 if point is None else best_other_efficiency(point, evidence)
         rows.append(_row(record, verdict, other))
     return rows
+
+
+def series_name(
+    *, collective: str, algorithm: str, placement: str, measure_pass: str, group: str, backend: str
+) -> str:
+    """How points that differ in size alone are called: the collective, and what is not the usual form of it."""
+    extras = [] if algorithm == "native" else [algorithm]
+    has_choice = backend == "mpi" or Collective(collective) not in IN_PLACE_IN_TORCH
+    if placement == "in_place" and has_choice:
+        extras.append("in place")
+    if measure_pass != "latency":
+        extras.append(measure_pass)
+    if group != WORLD:
+        extras.append(group)
+    return f"{collective} ({', '.join(extras)})" if extras else collective
+
+
+IN_PLACE_IN_TORCH: Final = (Collective.all_reduce, Collective.broadcast, Collective.reduce)
+"""torch.distributed has these in place only, so that it need not be said."""
 
 
 def summary_csv(records: Sequence[Record]) -> str:
@@ -96,7 +139,7 @@ def efficiency(record: Record, time_s: float) -> float | None:
 
 
 def _is_valid(record: Record) -> bool:
-    return bool(record.durations_s) and not record.num_wrong_elements
+    return bool(record.durations_s) and not record.num_wrong_elements and not record.num_bad
 
 
 def _measured_point(record: Record) -> MeasuredPoint | None:
@@ -104,29 +147,53 @@ def _measured_point(record: Record) -> MeasuredPoint | None:
         return None
     time_s = summarise(record.durations_s).median_s
     return MeasuredPoint(
-        series=(record.collective, record.algorithm, record.dtype, record.placement, record.measure_pass),
+        series=(
+            record.collective,
+            record.algorithm,
+            record.dtype,
+            record.placement,
+            record.measure_pass,
+            record.group,
+        ),
         message_bytes=record.message_bytes,
         time_s=time_s,
         efficiency=efficiency(record, time_s),
         predicted_bound=record.predicted_bound,
         is_over_fabric=record.predicted_bound is not None,
+        group=record.group,
     )
 
 
+def _everyone_slow(record: Record, verdict: str, other_efficiency: float) -> Finding | None:
+    """Whether all ranks together are far below what the links allow, and neither latency nor the backend explains it."""
+    if record.finding is not None or verdict in ("latency", "backend") or record.predicted_time_s is None:
+        return None
+    if not _is_valid(record) or record.is_bucket_dominated or other_efficiency >= BACKEND_EVIDENCE:
+        return None
+    time_s, predicted_s = summarise(record.durations_s).median_s, record.predicted_time_s
+    if predicted_s >= REACHED * time_s:
+        return None
+    excess_s = time_s - predicted_s
+    return Finding(kind=Kind.everyone_slow, excess_s=excess_s, share=excess_s / time_s)
+
+
 def _row(record: Record, verdict: str, other_efficiency: float) -> SummaryRow:
-    factor = bus_factor(Collective(record.collective), record.num_ranks)
+    # A barrier moves nothing, so it has no bandwidth; nor has a call that shares its time with a computation.
+    has_message = record.message_bytes > 0
+    has_bandwidth = has_message and record.measure_pass != "overlap"
+    factor = bus_factor(Collective(record.collective), record.num_ranks) if has_message else None
     statistics = summarise(record.durations_s) if record.durations_s else None
     # Wrong data gets no bandwidth: a fast wrong answer is not a measurement.
     time_s = statistics.median_s if statistics and _is_valid(record) else None
-    algbw = None if time_s is None else record.message_bytes / time_s
-    has_busbw = factor > 0
+    algbw = None if time_s is None or not has_bandwidth else record.message_bytes / time_s
 
     def busbw(duration_s: float | None) -> float | None:
-        if duration_s is None or duration_s <= 0 or not has_busbw:
+        if duration_s is None or duration_s <= 0 or not factor or not has_bandwidth:
             return None
         return units.gbytes_per_s(factor * record.message_bytes / duration_s)
 
     share = None if time_s is None else efficiency(record, time_s)
+    everyone = _everyone_slow(record, verdict, other_efficiency)
     return SummaryRow(
         point_id=record.point_id,
         attempt=record.attempt,
@@ -163,12 +230,50 @@ def _row(record: Record, verdict: str, other_efficiency: float) -> SummaryRow:
         efficiency=share,
         bound_by=verdict,
         num_wrong_elements=record.num_wrong_elements,
-        warnings="; ".join(_warnings(record, verdict, share, other_efficiency)),
+        warnings="; ".join(_warnings(record, verdict, share, other_efficiency, everyone)),
+        calls_per_sample=record.calls_per_sample,
+        stop_reason=record.stop_reason,
+        num_rejected=record.num_rejected,
+        first_call_s=record.first_call_s,
+        time_mean_s=statistics.mean_s if statistics else None,
+        time_min_s=statistics.min_s if statistics else None,
+        time_cv=statistics.cv if statistics else None,
+        num_effective_samples=statistics.num_effective if statistics else None,
+        arrival_skew_s=record.arrival_skew_s,
+        transfer_s=record.transfer_s,
+        finding=everyone.kind.value if everyone else record.finding,
+        counted_fabric_bytes_per_rank=record.counted_bytes_per_rank,
+        load_imbalance=record.load_imbalance,
+        communication_time_s=_median(record.communication_s),
+        compute_time_s=_median(record.compute_s),
+        overlap_fraction=_overlap_fraction(record),
     )
 
 
-def _warnings(record: Record, verdict: str, share: float | None, other_efficiency: float) -> list[str]:
+def _median(durations_s: Sequence[float]) -> float | None:
+    return summarise(durations_s).median_s if durations_s else None
+
+
+def _overlap_fraction(record: Record) -> float | None:
+    """Median over samples of the share of the communication that was hidden behind the computation."""
+    if not record.communication_s or not _is_valid(record):
+        return None
+    fractions = [
+        overlap_fraction(communication_s=alone, compute_s=compute, both_s=both)
+        for alone, compute, both in zip(
+            record.communication_s, record.compute_s, record.durations_s, strict=True
+        )
+    ]
+    return float(np.median(fractions))
+
+
+def _warnings(
+    record: Record, verdict: str, share: float | None, other_efficiency: float, everyone: Finding | None
+) -> list[str]:
     found = list(record.warnings)
+    text = str(everyone) if everyone else record.finding_text
+    if text:
+        found.append(f"straggler: {text}")
     if record.num_wrong_elements:
         found.append(f"wrong_data: {record.num_wrong_elements} elements; no bandwidth is given")
     if record.is_bucket_dominated:
@@ -185,6 +290,9 @@ def _warnings(record: Record, verdict: str, share: float | None, other_efficienc
         found.append(
             f"noisy_host: {record.steal_share:.0%} of processor time went to other machines; repeat when quiet"
         )
-    if record.status == "complete" and 0 < len(record.durations_s) < 6:
-        found.append("few_samples: an interval of the median needs 6; raise timing.num_iterations")
+    if record.load_imbalance is not None and record.load_imbalance > 1:
+        found.append(f"imbalance: the busiest rank moves {record.load_imbalance:.2f} times the mean")
+    if record.status == "complete":
+        facts = stability_facts(record.durations_s, clock_resolution_s=record.clock_resolution_s)
+        found += [f"{fact.name}: {fact.text}" for fact in facts]
     return found

@@ -8,7 +8,6 @@ import pytest
 from bench import catalog
 from bench.compose import as_yaml, compose
 from bench.config import BenchConfig
-from bench.points import points, skipped
 
 OPTIONS = [
     f"{group}={name}" for group in ("launcher", "fabric", "sizes", "timing") for name in catalog.names(group)
@@ -34,7 +33,6 @@ MISTAKES = [
     ("fabric=dgx_h1oo", ["dgx_h100"]),
     ("launcher=emulatd", ["emulated"]),
     ("backend=ncll", ["nccl"]),
-    ("backend=mpi", ["not available"]),
     ("collectives=[all_redcue]", ["all_reduce"]),
     ("algorithms={all_to_all: [pairwize]}", ["pairwise"]),
     ("dtype=float23", ["float32"]),
@@ -61,6 +59,22 @@ MISTAKES = [
     ("launcher.kind=banana", ["launcher", "emulated"]),
     ("hydra.run.dir=x", ["Hydra"]),
     ("passes=[]", ["passes"]),
+    ("passes=[latencies]", ["passes", "latency", "bandwidth"]),
+    ("collectives=[]", ["collectives", "all_gather", "barrier"]),
+    ("algorithms={all_reduce: [pairwise]}", ["algorithms.all_reduce", "native"]),
+    ("reduce_op=mean", ["reduce_op", "avg"]),
+    ("device=gpu", ["device", "cuda"]),
+    ("placement=inplace", ["placement", "in_place"]),
+    ("groups=[]", ["groups", "world"]),
+    ("groups=[rails]", ["groups", "'rails'", "rail", "size:K"]),
+    ("groups=['size:0']", ["groups", "size:0", "size:K"]),
+    ("all_to_allv.skew=-1", ["all_to_allv.skew", "0 (even)"]),
+    ("all_to_allv.matrix=nowhere.csv", ["all_to_allv.matrix", "nowhere.csv", "cannot be read"]),
+    ("all_to_allv.matrix=[[1,2],[3]]", ["all_to_allv.matrix", "square"]),
+    ("all_to_allv.matrix=[[1,2],[3,much]]", ["all_to_allv.matrix, row 2", "much", "a number"]),
+    ("all_to_allv.matrix=[1,2]", ["all_to_allv.matrix", "rows"]),
+    ("nccl.algorithm=rings", ["nccl.algorithm", "ring"]),
+    ("nccl.protocol=ll64", ["nccl.protocol", "ll128"]),
 ]
 
 
@@ -90,19 +104,20 @@ def test_sizes_grow_by_the_factor_and_end_where_asked() -> None:
     assert all(b == 2 * a for a, b in itertools.pairwise(sizes))
 
 
-def test_points_are_rounded_as_nccl_tests_does_and_never_empty() -> None:
-    config = compose(["sizes.list_bytes=[8, 100, 1000]"])
-    found = points(config, 3, 0)
-    assert {p.message_bytes for p in found if p.collective.value == "all_to_all"} == {96, 996}
-    assert {p.message_bytes for p in found if p.collective.value == "send_recv"} == {8, 100, 1000}
-    assert len({p.point_id for p in found}) == len(found)
-
-
-def test_what_torch_has_not_is_skipped_with_a_reason() -> None:
-    config = compose(["placement=in_place"])
-    assert {p.collective.value for p in points(config, 2, 2**20)} == {"all_reduce"}
-    assert any("all_to_all in_place" in reason for reason in skipped(config, 2))
-    assert any("send_recv" in reason for reason in skipped(compose([]), 1))
+def test_traffic_of_an_all_to_allv_from_rows_from_a_file_and_from_a_skew(tmp_path: Path) -> None:
+    """The configuration holds the numbers, so that a run can be repeated without the file."""
+    mine = tmp_path / "mine.csv"
+    mine.write_text("# to\n1,3\n0 2\n")
+    with pytest.raises(ValueError) as caught:
+        compose(["all_to_allv.matrix=[[1,3],[0,2]]"]).all_to_allv.traffic(3)
+    assert "all_to_allv.matrix has 2 rows, and 3 ranks take part" in str(caught.value)
+    rows, file = (compose([f"all_to_allv.matrix={text}"]) for text in ("[[1,3],[0,2]]", str(mine)))
+    assert rows.all_to_allv.traffic(2) == file.all_to_allv.traffic(2)
+    assert BenchConfig.from_json(file.to_json()).all_to_allv.matrix == [[1.0, 3.0], [0.0, 2.0]]
+    assert compose(["all_to_allv.skew=0"]).all_to_allv.traffic(4).weights == ((0.25,) * 4,) * 4
+    mine.write_text("1,3\n0,two\n")
+    with pytest.raises(ValueError, match=r"mine\.csv, line 2: '0,two' is not a list of numbers"):
+        compose([f"all_to_allv.matrix={mine}"])
 
 
 def test_printed_configuration_names_every_group() -> None:

@@ -137,7 +137,11 @@ def test_a_rank_that_stands_still_ends_the_run_at_the_deadline(tmp_path: Path) -
     status, said = finish(process, timeout_s=40)
     assert status == 3, said
     manifest, summary = only_run(tmp_path)
-    assert manifest.status == "failed" and len(summary) == 2
+    assert manifest.status == "failed" and "did not end within" in str(manifest.status_reason)
+    assert list(summary["status"]) == ["complete", "complete", "timeout"]
+    assert pd.isna(summary["busbw_gbytes_per_s"].iloc[-1])
+    stacks = (tmp_path / "runs" / "latest" / "stacks" / "rank0.txt").read_text()
+    assert "all_reduce" in stacks, "where the rank stood is written down"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -6,6 +6,7 @@ when its parent ends.
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from bench.config import BenchConfig, EmulationConfig
 from bench.launch import kernel
 from bench.launch.shaping import LinkShape, link_shape, prime_bytes
 from bench.launch.supervise import Outcome, Placement, rank_environment, supervise
+from bench.model.fault import rate_fractions
 
 PORT: Final = 29500
 """Rendezvous on the first host; its namespace is fresh, so the port is free."""
@@ -74,8 +76,10 @@ def run_emulated(config: BenchConfig, extra: dict[str, str], log_folder: Path) -
     def run() -> Outcome:
         from bench.launch.netfabric import INTERFACE, NetFabric
 
-        fabric = NetFabric(config.emulation.num_hosts, shape)
+        faults = config.emulation.faults
+        fabric = NetFabric(config.emulation.num_hosts, shape, rate_fractions(faults))
         links = described_links(shape, fabric.has_delay, fabric.applied_delay_s)
+        links["faults"] = [dataclasses.asdict(fault) for fault in faults]
         placements = [
             Placement(
                 local_rank=local_rank,

@@ -93,6 +93,19 @@ def is_mpi(identity: RankIdentity) -> bool:
     return identity.source in _MPI_SOURCES
 
 
+def mpi_rank(environ: Mapping[str, str]) -> int:
+    """Rank of this process as mpirun numbers it.
+
+    Raises:
+        ValueError: no mpirun that we know has started it.
+    """
+    for variables in _SETS:
+        if variables.source in _MPI_SOURCES and variables.rank in environ:
+            return _number(variables.rank, environ, variables.source)
+    names = ", ".join(variables.rank for variables in _SETS if variables.source in _MPI_SOURCES)
+    raise ValueError(f"this mpirun has set none of {names}; use that of Open MPI, MPICH or MVAPICH")
+
+
 def slurm_master(environ: Mapping[str, str]) -> tuple[str, int]:
     """First host of the step, and a port derived from the job so that two jobs on a host do not meet.
 

@@ -4,7 +4,7 @@ It is built inside an own user and network namespace and vanishes with the last 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,9 @@ _BRIDGE: Final = "linerate0"
 _SUBNET_BITS: Final = 16
 _ROOT_HANDLE: Final = 0x10000
 _CHILD_HANDLE: Final = 0x20000
+
+_LEAST_BYTES_PER_S: Final = 1e5
+"""0.8 Mb/s, the slowest link that `bench.launch.shaping.link_shape` makes."""
 
 _SYSCTLS: Final = {
     # Slow start after a pause, remembered windows and delay-based exits belong to TCP, not to the link that is emulated:
@@ -50,13 +53,19 @@ class NetFabric:
         has_delay: whether the links delay; needs netem in the kernel.
     """
 
-    def __init__(self, num_hosts: int, shape: LinkShape) -> None:
+    def __init__(self, num_hosts: int, shape: LinkShape, rate_fractions: Mapping[int, float] = {}) -> None:
         """Build everything. The caller is root of a user namespace and alone in a fresh network namespace.
+
+        ``rate_fractions`` gives single hosts, by number, a share of the rate of ``shape`` in both directions. Bucket
+        and queue keep their bytes, so that what empties the bucket of a whole link empties that one too.
 
         Raises:
             OSError: the kernel refused; nothing outlives the namespace.
+            ValueError: a fraction for a host that there is not, or one that is no rate.
         """
+        _check_fractions(rate_fractions, num_hosts, shape.rate_bytes_per_s)
         self._shape = shape
+        self._rate_fractions = rate_fractions
         self.has_delay = False
         self.hosts: list[Host] = []
         self._outer = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -88,14 +97,15 @@ class NetFabric:
         netlink.link("add", ifname=port, kind="veth", peer={"ifname": INTERFACE, "net_ns_fd": descriptor})
         index = netlink.link_lookup(ifname=port)[0]
         netlink.link("set", index=index, mtu=self._shape.mtu_bytes, master=self._bridge, state="up")
-        self._shape_link(netlink, index)
+        rate_bytes_per_s = self._rate_fractions.get(number, 1.0) * self._shape.rate_bytes_per_s
+        self._shape_link(netlink, index, rate_bytes_per_s)
         with self._inside(descriptor), IPRoute() as inside:
             loopback = inside.link_lookup(ifname="lo")[0]
             inside.link("set", index=loopback, state="up")
             index = inside.link_lookup(ifname=INTERFACE)[0]
             inside.addr("add", index=index, address=host.address, prefixlen=_SUBNET_BITS)
             inside.link("set", index=index, mtu=self._shape.mtu_bytes, state="up")
-            self._shape_link(inside, index)
+            self._shape_link(inside, index, rate_bytes_per_s)
             for name, value in _SYSCTLS.items():
                 Path("/proc/sys", *name.split(".")).write_text(value)
         return host
@@ -108,10 +118,10 @@ class NetFabric:
         finally:
             kernel.enter_network_namespace(self._outer)
 
-    def _shape_link(self, netlink: Any, index: int) -> None:
+    def _shape_link(self, netlink: Any, index: int, rate_bytes_per_s: float) -> None:
         """Delay where the kernel has netem, then the token bucket: `tc qdisc add ... netem`, `... parent tbf`."""
         bucket = {
-            "rate": int(self._shape.rate_bytes_per_s),
+            "rate": int(rate_bytes_per_s),
             "burst": self._shape.bucket_bytes,
             "limit": self._shape.queue_bytes,
             "mtu": 0,
@@ -135,3 +145,17 @@ class NetFabric:
             return False  # this kernel has no netem; the manifest says that nothing is delayed
         self.has_delay = True
         return True
+
+
+def _check_fractions(rate_fractions: Mapping[int, float], num_hosts: int, rate_bytes_per_s: float) -> None:
+    for host, fraction in rate_fractions.items():
+        if not 0 <= host < num_hosts:
+            raise ValueError(
+                f"a rate_fraction is given for host {host}; there are hosts 0 to {num_hosts - 1}"
+            )
+        if not (fraction <= 1 and fraction * rate_bytes_per_s >= _LEAST_BYTES_PER_S):
+            raise ValueError(
+                f"the rate_fraction {fraction} of host {host} makes a link of {rate_bytes_per_s * 8 / 1e6:g} Mb/s one of "
+                f"{fraction * rate_bytes_per_s * 8 / 1e6:g} Mb/s; allowed is at most 1, and what leaves "
+                f"{_LEAST_BYTES_PER_S * 8 / 1e6:g} Mb/s"
+            )

@@ -14,17 +14,22 @@ import psutil
 from bench import catalog
 from bench.config import BenchConfig
 from bench.launch import emulated
-from bench.launch.identity import RankIdentity, discover
+from bench.launch.identity import RankIdentity, discover, is_mpi
 from bench.launch.shaping import LinkShape, link_shape, prime_bytes
+from bench.launch.sockets import check_sockets
 from bench.model import units
 from bench.model.fabric import Network, emulated_network, real_network
 from bench.model.framing import Transport
-from bench.points import GLOO_MAX_BYTES, NCCL_MAX_BYTES, Point, points
+from bench.model.grouping import WORLD
+from bench.points import GLOO_MAX_BYTES, NCCL_MAX_BYTES, Point, plan_points
 
 _CUDA_LIBRARY: Final = "libtorch_cuda.so"
 
 RANK_BYTES: Final = 223 * 10**6
 """Resident memory of one rank before it has buffers: importing torch 2.13 (CPU build) takes 223 MB, measured."""
+
+POOLED_BYTES: Final = 2**29
+"""What the passes that queue calls or rotate buffers hold beside that, at most (`bench.measure.passes`)."""
 
 BUFFERS_PER_MESSAGE: Final = 8
 """Input, output, expected values, and the whole numbers they are made from (int64) while data are made or checked."""
@@ -87,16 +92,14 @@ def resolve(
         _settle_real(config, kind)
         size = identity.size if identity else (config.launcher.num_ranks or num_gpus() or 2)
     config.backend = _backend(config, kind, identity, size)
+    config.device = _device(config)
     if kind == "local":
         config.launcher.num_ranks = size
     if config.sizes.max_bytes is None and config.sizes.list_bytes is None:
         sizes = config.sizes.message_bytes(default_max_bytes(config))
         config.sizes.max_bytes = sizes[-1]
     _check_memory(config, kind, size)
-    if not points(config, size, default_max_bytes(config)):
-        raise ValueError(
-            f"no message of this sweep holds a {config.dtype} for each of {size} ranks; raise sizes.max_bytes"
-        )
+    _check_plan(config, kind, size)
     local_size = identity.local_size if identity else None
     network(
         config, kind, size, delay_s=0.0, ranks_per_system=local_size
@@ -162,7 +165,26 @@ def prediction_target(config: BenchConfig) -> tuple[Network, list[Point], BenchC
         config.backend = "nccl" if config.backend == "auto" else config.backend
     found = network(config, kind, size, delay_s=0.0)
     assert found is not None
-    return found, points(config, size, default_max_bytes(config)), config
+    plan = plan_points(_of_the_world(config), ["one"] * size, default_max_bytes(config))
+    return found, list(plan.points), config
+
+
+def _check_plan(config: BenchConfig, kind: str, size: int) -> None:
+    """Refuse a sweep of which nothing can be measured. Where ranks of others lie is known only when they have joined."""
+    if kind == "emulated":
+        hosts = [f"host{rank // config.emulation.ranks_per_host}" for rank in range(size)]
+    else:
+        hosts = ["one"] * size
+        config = config if kind == "local" else _of_the_world(config)
+    plan = plan_points(config, hosts, default_max_bytes(config))
+    if not plan.points:
+        raise ValueError("nothing of this can be measured: " + "; ".join(plan.skipped[:3]))
+    if kind in ("local", "emulated"):
+        check_sockets(config, hosts)
+
+
+def _of_the_world(config: BenchConfig) -> BenchConfig:
+    return dataclasses.replace(config, groups=[WORLD])
 
 
 def _launcher(
@@ -231,6 +253,10 @@ def _settle_emulated(config: BenchConfig) -> None:
 
 
 def _settle_real(config: BenchConfig, kind: str) -> None:
+    if config.emulation.faults:
+        raise ValueError(
+            "emulation.faults are for the emulated fabric alone; give launcher=emulated, or leave them out"
+        )
     if config.transceiver.name == "auto":
         config.transceiver = catalog.transceiver("unknown")
     if config.fabric.name == "auto":
@@ -247,11 +273,20 @@ def _settle_real(config: BenchConfig, kind: str) -> None:
 
 def _backend(config: BenchConfig, kind: str, identity: RankIdentity | None, size: int) -> str:
     if kind == "emulated":
-        if config.backend == "nccl":
+        if config.backend in ("nccl", "mpi"):
             raise ValueError(
-                "backend=nccl does not run on the emulated fabric, whose hosts share no GPU; leave it out"
+                f"backend={config.backend} does not run on the emulated fabric, whose hosts share no GPU and no MPI "
+                "runtime; leave it out, or take launcher=local"
             )
         return "gloo"
+    if config.backend == "mpi":
+        if identity is not None and not is_mpi(identity) and identity.source not in ("linerate", "slurm"):
+            raise ValueError(
+                f"backend=mpi needs ranks that mpirun or srun has started, and these were started by {identity.source}"
+            )
+        if importlib.util.find_spec("mpi4py") is None:
+            raise ValueError("backend=mpi needs mpi4py; install linerate[mpi]")
+        return "mpi"
     here = (identity.local_size or identity.local_rank + 1) if identity else size
     if identity is not None and identity.source == "slurm" and "SLURM_GPUS_PER_TASK" in os.environ:
         here = 1  # SLURM shows each task its own GPUs alone
@@ -264,12 +299,24 @@ def _backend(config: BenchConfig, kind: str, identity: RankIdentity | None, size
     return config.backend
 
 
+def _device(config: BenchConfig) -> str:
+    if config.device == "auto":
+        return "cuda" if config.backend == "nccl" else "cpu"
+    if config.backend == "nccl" and config.device == "cpu":
+        raise ValueError("device=cpu does not go with backend=nccl, which moves GPU memory; use backend=gloo")
+    if config.device == "cuda" and not num_gpus():
+        raise ValueError("device=cuda, but no GPU is visible to this torch; leave it out")
+    return config.device
+
+
 def _check_memory(config: BenchConfig, kind: str, size: int) -> None:
     """Refuse what this machine cannot hold, before a rank starts. Ranks of other machines are not counted."""
     if kind == "external":
         return
     largest = config.sizes.message_bytes(default_max_bytes(config))[-1]
     on_host_bytes = largest * BUFFERS_PER_MESSAGE if config.backend != "nccl" else 0
+    if {"bandwidth", "graph", "cold"} & set(config.passes) and config.backend != "nccl":
+        on_host_bytes += POOLED_BYTES
     needed = size * (RANK_BYTES + on_host_bytes)
     available = psutil.virtual_memory().available
     if needed > available:

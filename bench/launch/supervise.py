@@ -10,10 +10,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Protocol
 
 from bench import exits
 from bench.config import BenchConfig
@@ -25,7 +26,9 @@ _KNOWN_EXITS: Final = (0, 1, 2, 3, exits.INTERRUPTED)
 GRACE_S: Final = 3.0
 """After the first rank is gone the others get so long to write what they have, then so long again after SIGTERM."""
 
-_POLL_S: Final = 0.02
+POLL_S: Final = 0.02
+
+RANK_COMMAND: Final = (sys.executable, "-P", "-m", "bench")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,21 @@ class Placement:
     local_rank: int
     enter: Callable[[], None] | None
     interface: str
+
+
+class RankProcess(Protocol):
+    """A rank as its supervisor uses it: the part of `subprocess.Popen` that is needed, for ranks of other parents too."""
+
+    @property
+    def returncode(self) -> Any: ...
+
+    def poll(self) -> int | None: ...
+
+    def send_signal(self, sig: int, /) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,23 +93,28 @@ def rank_environment(
 def supervise(
     environments: Sequence[dict[str, str]], placements: Sequence[Placement], log_folder: Path
 ) -> Outcome:
-    """Run every rank to its end.
+    """Start every rank and run it to its end; rank 0 keeps the terminal, what the others say goes to ``log_folder``."""
+    ranks: list[subprocess.Popen[bytes]] = []
+    with noted_signals() as signals:
+        try:
+            for rank, (environment, placement) in enumerate(zip(environments, placements, strict=True)):
+                ranks.append(_start(rank, environment, placement, log_folder))
+            return watch(ranks, signals, log_folder)
+        finally:
+            end(ranks, signal.SIGKILL)
 
-    SIGINT and SIGTERM ask rank 0 to finish its point; a second one stops at once. Rank 0 keeps the terminal, what
-    the others say goes to ``log_folder``.
-    """
+
+@contextmanager
+def noted_signals() -> Iterator[list[int]]:
+    """SIGINT and SIGTERM do nothing inside the block but add their number to the list."""
     signals: list[int] = []
     previous = {
         number: signal.signal(number, lambda received, _frame: signals.append(received))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
-    ranks: list[subprocess.Popen[bytes]] = []
     try:
-        for rank, (environment, placement) in enumerate(zip(environments, placements, strict=True)):
-            ranks.append(_start(rank, environment, placement, log_folder))
-        return _watch(ranks, signals, log_folder)
+        yield signals
     finally:
-        _end(ranks, signal.SIGKILL)
         for number, handler in previous.items():
             signal.signal(number, handler)
 
@@ -108,7 +131,7 @@ def _start(
 
     with (log_folder / f"rank{rank}.log").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "bench"],
+            RANK_COMMAND,
             env=environment,
             preexec_fn=prepare,  # noqa: PLW1509 - the supervisor has a single thread
             stdin=subprocess.DEVNULL,
@@ -118,13 +141,17 @@ def _start(
         )
 
 
-def _watch(ranks: "list[subprocess.Popen[bytes]]", signals: list[int], log_folder: Path) -> Outcome:
+def watch(ranks: Sequence[RankProcess], signals: list[int], log_folder: Path) -> Outcome:
+    """Wait for the end of all ranks, or end them when one has failed.
+
+    The first of ``signals`` asks rank 0 to finish its point; a second one stops at once.
+    """
     told = 0
     while True:
         if len(signals) > told:
             told = len(signals)
             if told > 1:
-                _end(ranks, signal.SIGKILL)
+                end(ranks, signal.SIGKILL)
                 return Outcome(exit_status=exits.INTERRUPTED, reason=f"{_name(signals[-1])}, twice")
             with contextlib.suppress(ProcessLookupError):
                 ranks[0].send_signal(signal.SIGINT)
@@ -134,17 +161,15 @@ def _watch(ranks: "list[subprocess.Popen[bytes]]", signals: list[int], log_folde
         first = next((number for number, state in enumerate(states) if state), None)
         if first is not None:
             return _after_failure(ranks, first, signals, log_folder)
-        time.sleep(_POLL_S)
+        time.sleep(POLL_S)
 
 
-def _after_failure(
-    ranks: "list[subprocess.Popen[bytes]]", first: int, signals: list[int], log_folder: Path
-) -> Outcome:
+def _after_failure(ranks: Sequence[RankProcess], first: int, signals: list[int], log_folder: Path) -> Outcome:
     """One rank is gone with a status other than 0: let the others write, end them, and say which rank began it."""
     deadline = time.monotonic() + GRACE_S
     while time.monotonic() < deadline and any(rank.poll() is None for rank in ranks):
-        time.sleep(_POLL_S)
-    _end(ranks, signal.SIGTERM)
+        time.sleep(POLL_S)
+    end(ranks, signal.SIGTERM)
     states = [rank.returncode for rank in ranks]
     # A signal nobody here sent is the cause; ranks that only lost their peer ended by themselves, with a status.
     killed = next(
@@ -172,7 +197,8 @@ def _was_early(number: int, first: int, states: list[int]) -> bool:
     return number == first or -states[number] not in (signal.SIGTERM, signal.SIGKILL)
 
 
-def _end(ranks: "list[subprocess.Popen[bytes]]", number: signal.Signals) -> None:
+def end(ranks: Sequence[RankProcess], number: signal.Signals) -> None:
+    """Send ``number`` to the ranks that still run, and SIGKILL to those that outlast it by `GRACE_S`."""
     for rank in ranks:
         if rank.poll() is None:
             with contextlib.suppress(ProcessLookupError):

@@ -1,112 +1,107 @@
-"""`Ranks`: this process among the others. Joins and leaves the process group, and moves small numbers between ranks.
+"""`Ranks`: this process among the others, whatever carries their data. One small protocol for every backend.
 
-Numbers travel as tensors, never as pickles.
+A backend makes calls ready (`prepare`, `prepare_overlapped`, `prepare_exchange`), so that nothing but the call itself is left
+for the clock, and moves a few numbers between ranks (`share`). Numbers travel as tensors, never as pickles.
 """
 
-import datetime
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 
 import torch
-import torch.distributed as dist
-from torch.torch_version import TorchVersion
+
+from bench.measure.job import Job, Message
+from bench.model.collective import Collective
+
+Call = Callable[[], object]
+"""Returns when the result is there (CPU), or is queued on the current stream (CUDA)."""
+
+Post = Callable[[], Call]
+"""Starts something and returns what waits for it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ranks:
-    """The process group as the measurement uses it.
+class UnsupportedError(Exception):
+    """The backend has no such call; the text says why, for the list of what was skipped."""
+
+
+class Ranks(ABC):
+    """A group of ranks: all of a run, or those of one sub-group.
 
     Attributes:
-        device: where buffers live: the local rank's GPU with nccl, the CPU with gloo.
+        rank, size: place in this group, and its size.
+        backend: nccl, gloo or mpi.
+        device: where buffers live.
     """
 
-    rank: int
-    size: int
-    local_rank: int
-    backend: str
-    device: torch.device
+    def __init__(self, *, rank: int, size: int, backend: str, device: torch.device) -> None:
+        self.rank, self.size, self.backend, self.device = rank, size, backend, device
 
+    @abstractmethod
+    def prepare(self, job: Job) -> Call:
+        """The native call of ``job``. Raises `UnsupportedError`."""
+
+    @abstractmethod
+    def prepare_overlapped(self, job: Job) -> Post:
+        """The same call in two halves, so that something else can be done in between. Raises `UnsupportedError`."""
+
+    @abstractmethod
+    def prepare_exchange(self, sends: Sequence[Message], receives: Sequence[Message]) -> Post:
+        """Messages that are all posted at once; the second half waits for all of them."""
+
+    @abstractmethod
     def barrier(self) -> None:
         """Return once every rank has come here; on a GPU also wait until its stream is empty."""
-        if self.device.type == "cuda":
-            # An own one-element all_reduce: dist.barrier() blocks the host differently from version to version.
-            dist.all_reduce(torch.zeros(1, device=self.device))
-            torch.cuda.synchronize(self.device)
-        else:
-            dist.barrier()
+
+    @abstractmethod
+    def share(self, mine: torch.Tensor) -> torch.Tensor:
+        """The tensor of every rank, in rank order. Shape: (n,) in, (size, n) out; on the CPU, any data type."""
+
+    @abstractmethod
+    def split(self, groups: Sequence[Sequence[int]]) -> "Ranks":
+        """The group among ``groups`` that this rank belongs to; every rank of this group must call it.
+
+        Groups are lists of ranks of this group; together they hold every rank once.
+        """
+
+    @abstractmethod
+    def leave(self) -> None:
+        """Give the communicator back; every member calls it. For groups made by `split`."""
+
+    def first_in_place(self, collective: Collective, first: int) -> int:
+        """Where, in the larger of the two buffers that share memory, the smaller one lies: at the rank's own block, as
+        NCCL has it (``first``), unless the backend wants it elsewhere."""
+        return first
+
+    @property
+    def is_on_gpu(self) -> bool:
+        return self.device.type == "cuda"
+
+    def align_on_device(self) -> None:
+        """Queue something on the stream that ends when every rank's stream has come to it. CUDA only."""
+        self.barrier()
 
     def send_around(self, outgoing: torch.Tensor, incoming: torch.Tensor) -> None:
         """Send to the next rank and receive from the one before, so that every link carries the same bytes."""
-        receive = dist.P2POp(dist.irecv, incoming, (self.rank - 1) % self.size)
-        send = dist.P2POp(dist.isend, outgoing, (self.rank + 1) % self.size)
-        for request in dist.batch_isend_irecv([receive, send]):
-            request.wait()
+        post = self.prepare_exchange(
+            [Message(tensor=outgoing, peer=(self.rank + 1) % self.size)],
+            [Message(tensor=incoming, peer=(self.rank - 1) % self.size)],
+        )
+        post()()
 
     def largest(self, values: Sequence[float]) -> list[float]:
         """Element-wise maximum over ranks. Shape: (n,) in and out, the same on every rank."""
-        tensor = torch.tensor(list(values), dtype=torch.float64, device=self.device)
-        dist.all_reduce(tensor, op=dist.ReduceOp.MAX)
-        return [float(value) for value in tensor.tolist()]
+        return [max(column) for column in zip(*self.gathered(values), strict=True)]
 
     def gathered(self, values: Sequence[float]) -> list[list[float]]:
         """The values of every rank, in rank order. Shape: (n,) in, (size, n) out, on every rank."""
-        mine = torch.tensor(list(values), dtype=torch.float64, device=self.device)
-        everyones = [torch.empty_like(mine) for _ in range(self.size)]
-        dist.all_gather(everyones, mine)
-        return [[float(value) for value in row.tolist()] for row in everyones]
+        shared: list[list[float]] = self.share(torch.tensor(list(values), dtype=torch.float64)).tolist()
+        return shared
 
     def gathered_text(self, text: str) -> list[str]:
         """One short text per rank (a host name), in rank order, as bytes in a tensor. At most 256 bytes are kept."""
         raw = text.encode()[:256].ljust(256, b"\0")
-        mine = torch.tensor(list(raw), dtype=torch.uint8, device=self.device)
-        everyones = [torch.empty_like(mine) for _ in range(self.size)]
-        dist.all_gather(everyones, mine)
-        return [bytes(row.tolist()).rstrip(b"\0").decode(errors="replace") for row in everyones]
+        rows: list[list[int]] = self.share(torch.tensor(list(raw), dtype=torch.uint8)).tolist()
+        return [bytes(row).rstrip(b"\0").decode(errors="replace") for row in rows]
 
     def from_rank_0(self, value: float) -> float:
         """The value that rank 0 holds."""
-        tensor = torch.tensor([value], dtype=torch.float64, device=self.device)
-        dist.broadcast(tensor, src=0)
-        return float(tensor.item())
-
-
-@contextmanager
-def joined(
-    *,
-    rank: int,
-    size: int,
-    local_rank: int,
-    backend: str,
-    master_address: str,
-    master_port: int,
-    timeout_s: float,
-) -> Iterator[Ranks]:
-    """Join the process group, and leave it at the end if nothing went wrong (a broken group would hang there).
-
-    Raises:
-        RuntimeError: the rendezvous or the backend failed (torch's own message).
-    """
-    torch.set_num_threads(1)  # a rank that computes on several cores takes them from its neighbours
-    options: dict[str, Any] = {}
-    if backend == "nccl":
-        # A launcher may show each rank its own GPU alone; then that is the first one.
-        device = torch.device("cuda", local_rank if local_rank < torch.cuda.device_count() else 0)
-        torch.cuda.set_device(device)
-        if TorchVersion(torch.__version__) >= "2.7.1":
-            options["device_id"] = device  # before, it can hang: pytorch issue 153960
-    else:
-        device = torch.device("cpu")
-    # The environment is what torch's own rendezvous reads; under torchrun it is set already, to the same values.
-    os.environ.update(MASTER_ADDR=master_address, MASTER_PORT=str(master_port))
-    dist.init_process_group(
-        backend=backend,
-        rank=rank,
-        world_size=size,
-        timeout=datetime.timedelta(seconds=timeout_s),
-        **options,
-    )
-    yield Ranks(rank=rank, size=size, local_rank=local_rank, backend=backend, device=device)
-    dist.destroy_process_group()
+        return self.gathered([value])[0][0]

@@ -1,42 +1,72 @@
 """Host clock and CUDA events behind the protocol of `bench.measure.loop`."""
 
+import itertools
 import time
 from collections.abc import Callable
 from typing import Final
 
 import torch
 
+from bench.measure.loop import Sample
+
 NS_PER_S: Final = 1e9
 MS_PER_S: Final = 1e3
+
+HOLD_CYCLES: Final = 2_000_000
+"""The stream is kept busy for so many cycles (1 ms at 2 GHz) while the host queues the alignment and the operation: a call of
+torch.distributed takes the host 20 to 30 us, and would be timed if the device waited for it."""
 
 
 class HostStopwatch:
     """``perf_counter_ns`` around an operation that returns when it is complete."""
 
-    def elapsed_s(self, operation: Callable[[], None]) -> float:
+    def __init__(self) -> None:
+        self.resolution_s = _smallest_step_s()
+
+    def time(self, operation: Callable[[], object]) -> Sample:
         start_ns = time.perf_counter_ns()
         operation()
-        return (time.perf_counter_ns() - start_ns) / NS_PER_S
+        end_ns = time.perf_counter_ns()
+        return Sample(start_s=start_ns / NS_PER_S, duration_s=(end_ns - start_ns) / NS_PER_S)
 
     def now_s(self) -> float:
         return time.perf_counter_ns() / NS_PER_S
 
 
 class CudaStopwatch:
-    """CUDA events on the current stream around an operation that is only queued when it returns."""
+    """CUDA events on the current stream around an operation that is only queued when it returns.
 
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
+    The order on the stream is: busy, aligned with the other ranks, begin, operation, end. If ``begin`` has already passed when
+    everything is queued, the host was too slow, and the sample says so.
+    """
+
+    resolution_s = 0.5e-6
+    """Of ``elapsed_time``. Source: CUDA Runtime API, ``cudaEventElapsedTime``, about 0.5 microseconds."""
+
+    def __init__(self, device: torch.device, align_on_device: Callable[[], None]) -> None:
+        self._device, self._align = device, align_on_device
         self._begin = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         self._end = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
 
-    def elapsed_s(self, operation: Callable[[], None]) -> float:
+    def time(self, operation: Callable[[], object]) -> Sample:
         stream = torch.cuda.current_stream(self._device)
+        start_s = self.now_s()
+        torch.cuda._sleep(HOLD_CYCLES)  # type: ignore[no-untyped-call]
+        self._align()
         self._begin.record(stream)
         operation()
         self._end.record(stream)
+        was_late = bool(self._begin.query())  # type: ignore[no-untyped-call]
         self._end.synchronize()
-        return float(self._begin.elapsed_time(self._end)) / MS_PER_S
+        duration_s = float(self._begin.elapsed_time(self._end)) / MS_PER_S
+        return Sample(start_s=start_s, duration_s=duration_s, was_late_host=was_late)
 
     def now_s(self) -> float:
         return time.perf_counter_ns() / NS_PER_S
+
+
+def _smallest_step_s() -> float:
+    """The smallest difference of two readings that follow one another, of 1000: the clock's step plus one reading."""
+    readings = [time.perf_counter_ns() for _ in range(1001)]
+    steps = [after - before for before, after in itertools.pairwise(readings) if after > before]
+    return min(steps, default=1) / NS_PER_S

@@ -1,184 +1,167 @@
-"""The calls themselves: buffers, the operation, and the check of its result; one row of `WORKLOADS` per algorithm.
+"""One collective at one size on one rank: its buffers, its call, and what the result must be.
 
-Adding a collective or an algorithm is adding a row: the engine never names one.
+What each rank sends and must receive is a row of `bench.measure.exchanges`; calls that are put together from messages are rows
+of `bench.measure.algorithms`. Neither is named here, nor in the engine.
 """
 
-from collections.abc import Callable
+import dataclasses
 from dataclasses import dataclass
 from typing import Final
 
 import torch
-import torch.distributed as dist
 
-from bench.measure.data import Pattern, num_wrong
-from bench.measure.ranks import Ranks
-
-CHUNK_BYTES: Final = 256 * 1024
-"""Message of the chunked all_to_all: several are under way to and from each peer at once."""
-
-_REDUCE_OPS: Final = {"sum": dist.ReduceOp.SUM, "max": dist.ReduceOp.MAX, "min": dist.ReduceOp.MIN}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
-    """One collective at one size on one rank.
-
-    Attributes:
-        reset: put the input back and spoil the output, so that a stale result cannot pass the check. Not timed.
-        call: the timed operation; complete on the host (gloo) or queued on the stream (nccl) when it returns.
-        count_wrong: number of wrong elements of this rank's result. Not timed.
-        restores_input: ``call`` overwrites its own input, so ``reset`` belongs before every call.
-    """
-
-    reset: Callable[[], None]
-    call: Callable[[], None]
-    count_wrong: Callable[[], int]
-    restores_input: bool
+from bench.measure.algorithms import ALGORITHMS
+from bench.measure.data import Pattern, num_wrong, spoil
+from bench.measure.exchanges import EXCHANGES, Contents, ExchangeSpec
+from bench.measure.job import Job
+from bench.measure.ranks import Call, Post, Ranks
+from bench.model.collective import TRAITS, Collective
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkloadSpec:
-    """What a builder needs beside the ranks. ``count`` is the number of elements of message_bytes."""
+    """What to build, beside the ranks.
 
+    Attributes:
+        count: elements of the message (see `bench.model.collective.CollectiveSpec`).
+        split_counts: all_to_allv: elements from each rank (row) to each rank (column).
+        travels_as_bytes: the backend has no such data type, but needs none where nothing is computed.
+    """
+
+    collective: Collective
+    algorithm: str
+    placement: str
     count: int
-    reduce_op: str
     pattern: Pattern
+    reduce_op: str | None = None
+    split_counts: tuple[tuple[int, ...], ...] | None = None
+    travels_as_bytes: bool = False
 
 
-Builder = Callable[[WorkloadSpec, Ranks], Workload]
+class Workload:
+    """What the slots of one point share: the input, the expected result, and how to make the call ready."""
+
+    def __init__(self, spec: WorkloadSpec, ranks: Ranks) -> None:
+        shape = ExchangeSpec(
+            count=spec.count, num_ranks=ranks.size, pattern=spec.pattern, split_counts=spec.split_counts
+        )
+        self._spec, self._ranks = spec, ranks
+        contents = EXCHANGES[spec.collective](shape, ranks.rank).to(ranks.device)
+        first = ranks.first_in_place(spec.collective, contents.first_in_place)
+        self._contents = dataclasses.replace(contents, first_in_place=first)
+        self._original = _original(self._contents) if spec.placement == "in_place" else None
+
+    @property
+    def messages_per_call(self) -> int:
+        return TRAITS[self._spec.collective].messages_per_call
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of one slot's buffers on this rank."""
+        if self._original is not None:
+            return self._original.nbytes
+        return sum(part.nbytes for part in (self._contents.sent, self._contents.expected) if part is not None)
+
+    def slot(self) -> "Slot":
+        """Fresh buffers and their call.
+
+        Raises:
+            UnsupportedError: the backend has no such call.
+        """
+        spec, contents = self._spec, self._contents
+        empty = torch.empty(0, dtype=spec.pattern.torch_dtype, device=self._ranks.device)
+        if self._original is None:
+            send = empty if contents.sent is None else contents.sent.clone()
+            recv = empty if contents.expected is None else torch.empty_like(contents.expected)
+            whole = recv
+        else:
+            whole = self._original.clone()
+            send = _part(whole, contents.sent, contents.first_in_place)
+            recv = _part(whole, contents.expected, contents.first_in_place)
+        scale = spec.pattern.dtype.num_bytes if spec.travels_as_bytes else 1
+        rank, counts = self._ranks.rank, spec.split_counts
+        job = Job(
+            collective=spec.collective,
+            algorithm=spec.algorithm,
+            send=send.view(torch.uint8) if spec.travels_as_bytes else send,
+            recv=recv.view(torch.uint8) if spec.travels_as_bytes else recv,
+            reduce_op=spec.reduce_op,
+            send_counts=None if counts is None else tuple(n * scale for n in counts[rank]),
+            recv_counts=None if counts is None else tuple(row[rank] * scale for row in counts),
+            is_in_place=self._original is not None,
+        )
+        made = ALGORITHMS.get((spec.collective, spec.algorithm))
+        if made is not None:
+            call, post = made(job, self._ranks)
+        else:
+            call = self._ranks.prepare(job)
+            post = self._ranks.prepare_overlapped(job) if spec.algorithm == "native" else None
+        return Slot(
+            whole=whole,
+            original=self._original,
+            send=send,
+            recv=recv,
+            expected=contents.expected,
+            call=call,
+            post=post,
+        )
 
 
-def all_reduce(spec: WorkloadSpec, ranks: Ranks) -> Workload:
-    """In place, the only form that torch has."""
-    original = spec.pattern.sent(ranks.rank, 0, spec.count).to(ranks.device)
-    buffer = original.clone()
-    op = _REDUCE_OPS[spec.reduce_op]
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Slot:
+    """One set of buffers with its call. A sample uses one slot, or several one after the other.
 
-    def reset() -> None:
-        buffer.copy_(original)
+    Attributes:
+        call: the timed operation; complete (CPU) or queued on the stream (CUDA) when it returns.
+        post: the same in two halves, for overlap; None where there is no such form.
+    """
 
-    def call() -> None:
-        dist.all_reduce(buffer, op=op)
+    whole: torch.Tensor
+    original: torch.Tensor | None
+    send: torch.Tensor
+    recv: torch.Tensor
+    expected: torch.Tensor | None
+    call: Call
+    post: Post | None
 
-    def count_wrong() -> int:
-        return num_wrong(buffer, spec.pattern.reduced(spec.reduce_op, spec.count))
+    def prepare(self) -> None:
+        """Put the input back where a call overwrites it, spoil the output so that a stale result cannot pass, and leave
+        both in the cache as the call before would have. Not timed."""
+        if self.original is not None:
+            self.whole.copy_(self.original)
+            return
+        if self.expected is not None:
+            spoil(self.recv, self.expected)
+        touch(self.send)
 
-    return Workload(reset=reset, call=call, count_wrong=count_wrong, restores_input=True)
-
-
-def send_recv(spec: WorkloadSpec, ranks: Ranks) -> Workload:
-    """A ring: every rank sends to the next and receives from the one before, both at once."""
-    following, previous = (ranks.rank + 1) % ranks.size, (ranks.rank - 1) % ranks.size
-    outgoing = spec.pattern.sent(ranks.rank, 0, spec.count).to(ranks.device)
-    incoming = torch.empty_like(outgoing)
-
-    def call() -> None:
-        _exchange([(outgoing, following)], [(incoming, previous)])
-
-    def count_wrong() -> int:
-        return num_wrong(incoming, spec.pattern.sent(previous, 0, spec.count))
-
-    return Workload(reset=lambda: _spoil(incoming), call=call, count_wrong=count_wrong, restores_input=False)
-
-
-def all_to_all(spec: WorkloadSpec, ranks: Ranks) -> Workload:
-    """The backend's own all_to_all."""
-    return _all_to_all(spec, ranks, lambda out, into: lambda: _native_all_to_all(out, into))
+    def count_wrong(self) -> int:
+        """Elements of this rank's result that are not bit for bit as they must be. Not timed."""
+        return 0 if self.expected is None else num_wrong(self.recv, self.expected)
 
 
-def all_to_all_pairwise(spec: WorkloadSpec, ranks: Ranks) -> Workload:
-    """N - 1 rounds; in round k each rank sends to rank + k and receives from rank - k. Its own share is copied."""
-
-    def build(outgoing: torch.Tensor, incoming: torch.Tensor) -> Callable[[], None]:
-        out, into = outgoing.chunk(ranks.size), incoming.chunk(ranks.size)
-
-        def call() -> None:
-            into[ranks.rank].copy_(out[ranks.rank])
-            for k in range(1, ranks.size):
-                to, source = (ranks.rank + k) % ranks.size, (ranks.rank - k) % ranks.size
-                _exchange([(out[to], to)], [(into[source], source)])
-
-        return call
-
-    return _all_to_all(spec, ranks, build)
+def touch(buffer: torch.Tensor) -> None:
+    """Read every cache line of a buffer on the CPU; elsewhere there is nothing to gain."""
+    if buffer.device.type == "cpu" and buffer.numel():
+        buffer.view(torch.uint8)[::CACHE_LINE_BYTES].sum()
 
 
-def all_to_all_chunked(spec: WorkloadSpec, ranks: Ranks) -> Workload:
-    """All pairs at once, each share cut into pieces of `CHUNK_BYTES`, so that both directions of a pair take turns."""
-
-    def build(outgoing: torch.Tensor, incoming: torch.Tensor) -> Callable[[], None]:
-        pieces = max(1, outgoing.element_size() * spec.count // ranks.size // CHUNK_BYTES)
-        out = [share.chunk(pieces) for share in outgoing.chunk(ranks.size)]
-        into = [share.chunk(pieces) for share in incoming.chunk(ranks.size)]
-        sends, receives = [], []
-        for piece in range(len(out[0])):
-            for k in range(1, ranks.size):
-                to, source = (ranks.rank + k) % ranks.size, (ranks.rank - k) % ranks.size
-                sends.append((out[to][piece], to))
-                receives.append((into[source][piece], source))
-
-        def call() -> None:
-            for mine, own in zip(into[ranks.rank], out[ranks.rank], strict=True):
-                mine.copy_(own)
-            _exchange(sends, receives)
-
-        return call
-
-    return _all_to_all(spec, ranks, build)
+CACHE_LINE_BYTES: Final = 64
 
 
-WORKLOADS: Final[dict[tuple[str, str], Builder]] = {
-    ("all_reduce", "native"): all_reduce,
-    ("send_recv", "native"): send_recv,
-    ("all_to_all", "native"): all_to_all,
-    ("all_to_all", "pairwise"): all_to_all_pairwise,
-    ("all_to_all", "chunked"): all_to_all_chunked,
-}
-"""(collective, algorithm) to the function that builds it."""
+def _original(contents: Contents) -> torch.Tensor:
+    """What the one buffer of an in-place call holds before: the input, and elsewhere anything but the result."""
+    sent, expected, first = contents.sent, contents.expected, contents.first_in_place
+    larger = max((part for part in (sent, expected) if part is not None), key=len)
+    original = torch.empty_like(larger)
+    if expected is not None:
+        spoil(_part(original, expected, first), expected)
+    if sent is not None:
+        _part(original, sent, first).copy_(sent)
+    return original
 
 
-def _all_to_all(
-    spec: WorkloadSpec, ranks: Ranks, build: Callable[[torch.Tensor, torch.Tensor], Callable[[], None]]
-) -> Workload:
-    share = spec.count // ranks.size
-    outgoing = spec.pattern.sent(ranks.rank, 0, spec.count).to(ranks.device)
-    incoming = torch.empty_like(outgoing)
-
-    def count_wrong() -> int:
-        sent_to_me = [spec.pattern.sent(rank, ranks.rank * share, share) for rank in range(ranks.size)]
-        return num_wrong(incoming, torch.cat(sent_to_me))
-
-    return Workload(
-        reset=lambda: _spoil(incoming),
-        call=build(outgoing, incoming),
-        count_wrong=count_wrong,
-        restores_input=False,
-    )
-
-
-def _native_all_to_all(outgoing: torch.Tensor, incoming: torch.Tensor) -> None:
-    dist.all_to_all_single(incoming, outgoing)
-
-
-def _exchange(sends: list[tuple[torch.Tensor, int]], receives: list[tuple[torch.Tensor, int]]) -> None:
-    """Post all receives and sends at once and wait for all of them; one group call, as NCCL needs it."""
-    if not sends:
-        return
-    if dist.get_backend() == "nccl":
-        operations = [dist.P2POp(dist.irecv, tensor, peer) for tensor, peer in receives]
-        operations += [dist.P2POp(dist.isend, tensor, peer) for tensor, peer in sends]
-        for work in dist.batch_isend_irecv(operations):
-            work.wait()
-        return
-    pending = []
-    for (incoming, source), (outgoing, to) in zip(receives, sends, strict=True):
-        pending.append(dist.irecv(incoming, source))
-        pending.append(dist.isend(outgoing, to))
-    for request in pending:
-        if request is not None:
-            request.wait()
-
-
-def _spoil(buffer: torch.Tensor) -> None:
-    """Overwrite a result so that one left over from an earlier call does not look right: a value no rank sends."""
-    buffer.view(torch.uint8).fill_(0xFF)
+def _part(whole: torch.Tensor, like: torch.Tensor | None, first: int) -> torch.Tensor:
+    """The part of ``whole`` that is as long as ``like``; all of it where there is nothing of that kind."""
+    if like is None or len(like) == len(whole):
+        return whole
+    return whole[first : first + len(like)]

@@ -1,16 +1,67 @@
-"""What a collective is: its buffers, its bus factor, and the bytes each algorithm sends across a host's border."""
+"""What a collective is, as nccl-tests defines it: one row of `TRAITS` for each, and the bus factor."""
 
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from typing import Final
 
 
 class Collective(Enum):
-    """The collectives that this version measures. Members are named as users write them."""
+    """The collectives that linerate measures. Members are named as users write them."""
 
     all_reduce = "all_reduce"
+    all_gather = "all_gather"
+    reduce_scatter = "reduce_scatter"
     all_to_all = "all_to_all"
+    all_to_allv = "all_to_allv"
+    broadcast = "broadcast"
+    reduce = "reduce"
+    gather = "gather"
+    scatter = "scatter"
     send_recv = "send_recv"
+    ping_pong = "ping_pong"
+    barrier = "barrier"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traits:
+    """What tells one collective from another, for everything that need not know its name.
+
+    Attributes:
+        factor: bus factor in units of (N - 1) / N: 2, 1, or None where it is 1 whatever N is.
+        is_reduction: combines values, so it has a reduce_op.
+        is_per_rank: the message is cut into one block for each rank, so counts are rounded per rank.
+        has_root: rank 0 is the root.
+        ends_together: every rank needs data from every other, so that none can end long before the last.
+        min_ranks: fewest ranks that make it a transfer.
+        messages_per_call: messages that follow one another in one call, where the time of one is asked for.
+    """
+
+    factor: int | None
+    is_reduction: bool = False
+    is_per_rank: bool = False
+    has_root: bool = False
+    ends_together: bool = True
+    min_ranks: int = 1
+    messages_per_call: int = 1
+
+
+TRAITS: Final[dict[Collective, Traits]] = {
+    Collective.all_reduce: Traits(factor=2, is_reduction=True),
+    Collective.all_gather: Traits(factor=1, is_per_rank=True),
+    Collective.reduce_scatter: Traits(factor=1, is_reduction=True, is_per_rank=True),
+    Collective.all_to_all: Traits(factor=1, is_per_rank=True),
+    Collective.all_to_allv: Traits(factor=1),
+    Collective.broadcast: Traits(factor=None, has_root=True, ends_together=False),
+    Collective.reduce: Traits(factor=None, is_reduction=True, has_root=True, ends_together=False),
+    Collective.gather: Traits(factor=1, is_per_rank=True, has_root=True, ends_together=False),
+    Collective.scatter: Traits(factor=1, is_per_rank=True, has_root=True, ends_together=False),
+    Collective.send_recv: Traits(factor=None, ends_together=False, min_ranks=2),
+    Collective.ping_pong: Traits(factor=None, ends_together=False, min_ranks=2, messages_per_call=2),
+    Collective.barrier: Traits(factor=None),
+}
+"""Source of the factors: NVIDIA/nccl-tests, doc/PERFORMANCE.md, "Bus Bandwidth", and the bandwidth function of each test
+(gather.cu, scatter.cu, sendrecv.cu, alltoallv.cu). ping_pong is OSU's: half of the round trip of one message."""
 
 
 class Algorithm(Enum):
@@ -25,117 +76,65 @@ class CollectiveSpec:
     """One point of a sweep, as the model needs it.
 
     Attributes:
-        message_bytes: nccl-tests' size: the buffer of one rank (all_reduce, send_recv), its whole send
-            buffer (all_to_all).
+        message_bytes: nccl-tests' size: the larger of the send and the receive buffer of a rank (of the root, where there
+            is one). 0 for a barrier.
+        split_bytes: all_to_allv only: bytes from each rank (row) to each rank (column).
     """
 
     collective: Collective
     num_ranks: int
     message_bytes: int
+    split_bytes: tuple[tuple[int, ...], ...] | None = None
 
     def __post_init__(self) -> None:
         if self.num_ranks < 1:
             raise ValueError(f"num_ranks is {self.num_ranks}; a collective needs at least one rank")
         if self.message_bytes < 0:
             raise ValueError(f"message_bytes is {self.message_bytes}; it cannot be negative")
+        split = self.split_bytes
+        if (self.collective is Collective.all_to_allv) != (split is not None):
+            raise ValueError(f"{self.collective.value}: split_bytes belong to all_to_allv, and to it alone")
+        if split is not None and {len(split), *map(len, split)} != {self.num_ranks}:
+            raise ValueError(
+                f"split_bytes has {len(split)} rows of {sorted(set(map(len, split)))} numbers; {self.num_ranks} ranks need as "
+                "many of both"
+            )
 
 
 def bus_factor(collective: Collective, num_ranks: int) -> float:
     """Bus bandwidth over algorithm bandwidth: busbw = bus_factor x message_bytes / time.
 
-    all_reduce: 2 (N - 1) / N      all_to_all: (N - 1) / N      send_recv: 1
+    all_reduce: 2 (N - 1) / N
+    all_gather, reduce_scatter, all_to_all, all_to_allv, gather, scatter: (N - 1) / N
+    broadcast, reduce, send_recv, ping_pong: 1
 
     Raises:
         ValueError: ``num_ranks`` is below 1.
     Source:
-        NVIDIA/nccl-tests, doc/PERFORMANCE.md, "Bus Bandwidth"; src/sendrecv.cu for send_recv.
+        See `TRAITS`.
     """
     if num_ranks < 1:
         raise ValueError(f"num_ranks is {num_ranks}; a collective needs at least one rank")
-    once = Fraction(num_ranks - 1, num_ranks)
-    match collective:
-        case Collective.all_reduce:
-            return float(2 * once)
-        case Collective.all_to_all:
-            return float(once)
-        case Collective.send_recv:
-            return 1.0
+    factor = TRAITS[collective].factor
+    return 1.0 if factor is None else float(factor * Fraction(num_ranks - 1, num_ranks))
 
 
-def schedule(collective: Collective) -> Algorithm:
-    """The schedule that the model assumes for a collective: a ring, or a direct exchange between all pairs."""
-    return Algorithm.pairwise if collective is Collective.all_to_all else Algorithm.ring
+def message_bytes(collective: Collective, requested_bytes: int, item_bytes: int, num_ranks: int) -> int:
+    """The size that is measured when ``requested_bytes`` are asked for; 0 where no element is left.
 
-
-def num_crossings(spec: CollectiveSpec, ranks_per_host: int) -> int:
-    """Links between hosts that follow one another on the longest chain, for n hosts.
-
-    A ring all_reduce hands every block on 2 (N - 1) times, two steps short of two laps of n borders each; the longest chain
-    spares its two missing steps inside a host if g ranks share one: 2 n - 2 borders for g = 1, 2 n - 1 for 2, else 2 n.
-    A ring send_recv and a direct all_to_all have chains of one message.
+    Rounded down as nccl-tests rounds: to whole elements, and where each rank has a block of its own to blocks of a multiple
+    of 16 bytes. (Blocks of all_to_allv are cut by `bench.model.traffic`; a barrier has no message.)
 
     Source:
-        Enumeration of the chains of a ring.
+        NVIDIA/nccl-tests, ``GetCollByteCount`` of each test: ``(count / nranks) & -(16 / element size)``.
     """
-    num_hosts = spec.num_ranks // ranks_per_host
-    if num_hosts == 1:
+    if collective is Collective.barrier:
         return 0
-    if spec.collective is not Collective.all_reduce:
-        return 1
-    return 2 * num_hosts - max(0, 3 - ranks_per_host)
+    if not TRAITS[collective].is_per_rank:
+        return requested_bytes // item_bytes * item_bytes
+    block_bytes = max(BLOCK_BYTES, item_bytes)
+    return requested_bytes // item_bytes * item_bytes // num_ranks // block_bytes * block_bytes * num_ranks
 
 
-def host_egress_bytes(spec: CollectiveSpec, ranks_per_host: int) -> float:
-    """Payload that leaves one host (and, by symmetry, enters it) in one call.
-
-    With S = message_bytes, N ranks, g per host:
-
-    ring all_reduce  2 (N - 1) / N x S   a ring in rank order leaves each host once
-    all_to_all       g (N - g) / N x S   each of g ranks owes S / N to each rank elsewhere
-    ring send_recv   S                   one of the g hops leaves the host
-
-    Units: bytes of payload, per direction.
-    Raises:
-        ValueError: the ranks do not fill the hosts evenly.
-    Source:
-        Enumeration of the schedule; the same terms as nccl-tests' bus bandwidth, per host instead of per rank.
-    """
-    n, g = spec.num_ranks, ranks_per_host
-    if g < 1 or n % g:
-        raise ValueError(f"{n} ranks do not fill hosts of {g} ranks each")
-    if n == g:
-        return 0.0
-    match spec.collective:
-        case Collective.all_reduce:
-            return 2 * (n - 1) / n * spec.message_bytes
-        case Collective.all_to_all:
-            return g * (n - g) / n * spec.message_bytes
-        case Collective.send_recv:
-            return float(spec.message_bytes)
-
-
-def rank_link_bytes(spec: CollectiveSpec, ranks_per_host: int) -> float:
-    """Payload that the busiest rank sends to ranks of its own host in one call (over NVLink, where there is one).
-
-    One host: the whole bus traffic, bus_factor x S. Several hosts, g > 1:
-
-    ring all_reduce  2 (N - 1) / N x S x (g - 1) / g   g rings, each leaving by its own port
-    all_to_all       (g - 1) / N x S                   peers of the same host
-    ring send_recv   S                                 the neighbour on the same host
-
-    Units: bytes of payload, per direction.
-    Source:
-        Enumeration of the schedule.
-    """
-    n, g = spec.num_ranks, ranks_per_host
-    if g == 1:
-        return 0.0
-    if n == g:
-        return bus_factor(spec.collective, n) * spec.message_bytes
-    match spec.collective:
-        case Collective.all_reduce:
-            return 2 * (n - 1) / n * spec.message_bytes * (g - 1) / g
-        case Collective.all_to_all:
-            return (g - 1) / n * spec.message_bytes
-        case Collective.send_recv:
-            return float(spec.message_bytes)
+BLOCK_BYTES: Final = 16
+"""Blocks per rank are multiples of this, so that every rank's block is aligned for vector loads (nccl-tests)."""

@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 from typing import Final
 
-from bench.model.collective import (
-    Collective,
-    CollectiveSpec,
-    bus_factor,
+from bench.model.collective import Collective, CollectiveSpec, bus_factor
+from bench.model.fabric import Network
+from bench.model.transfer import (
+    KNOWN_SCHEDULES,
     host_egress_bytes,
+    largest_arrival_bytes,
+    leaf_egress_bytes,
     num_crossings,
     rank_link_bytes,
 )
-from bench.model.fabric import Network
 
 TIE_TOLERANCE: Final = 0.01
 """Resources within this share of the slowest bind together; then the optics are named first and the others beside."""
@@ -42,7 +43,8 @@ class Prediction:
         loads: every resource on the path, slowest first.
         ceiling_s: shortest possible duration: the slowest resource, less what a token bucket lets through unshaped.
         duration_s: expected duration: the slowest resource at its rate plus known delays. None where the emulated
-            link cannot tell, because most of the message passes its bucket. Software time is in neither.
+            link cannot tell, because most of the message passes its bucket, and where the backend's schedule is not
+            known. Software time is in neither.
         bound_by: the resource of least capacity on the path; None where no resource is loaded.
         also_bound_by: resources within 1 % of it.
     """
@@ -67,32 +69,18 @@ class Prediction:
 
 def _busbw(spec: CollectiveSpec, duration_s: float) -> float | None:
     factor = bus_factor(spec.collective, spec.num_ranks)
-    return factor * spec.message_bytes / duration_s if duration_s > 0 and factor > 0 else None
-
-
-def spine_share(collective: Collective, network: Network) -> float:
-    """Share of a host's off-host traffic that crosses the spine, for n hosts of which p share a leaf.
-
-    A ring in rank order leaves a leaf once, so its uplinks carry 1 / p. A direct exchange sends (n - p) / (n - 1)
-    beyond the leaf when data first move to the rail of their destination (PXN), which is the least it can be.
-
-    Source:
-        Count of the destinations of one host; the same as enumerating all transfers of the schedule.
-    """
-    n = network.num_hosts
-    p = min(network.hosts_per_leaf or n, n)
-    if p == n:
-        return 0.0
-    return (n - p) / (n - 1) if collective is Collective.all_to_all else 1 / p
+    bus_bytes = factor * spec.message_bytes
+    return bus_bytes / duration_s if duration_s > 0 and bus_bytes > 0 else None
 
 
 def predict(spec: CollectiveSpec, network: Network) -> Prediction:
     """Duration and ceiling: T_load = max over resources of load / capacity.
 
-    The loads are those of a ring in rank order (all_reduce, send_recv) and of a direct exchange (all_to_all); see
-    `host_egress_bytes` and `rank_link_bytes`. A token bucket of b bytes gives T >= max(0, V - b) / rate; the delays of the
-    links on the longest chain bound it as well, and may hide behind transfers. The expected duration is their sum
-    with T_load; what software adds is not known beforehand, so small messages take longer.
+    The loads are those of a ring in rank order or of a direct exchange, or what any schedule must move; see
+    `host_egress_bytes`, `largest_arrival_bytes`, `leaf_egress_bytes` and `rank_link_bytes`. A token bucket of b bytes
+    gives T >= max(0, V - b) / rate; the delays of the links on the longest chain bound it as well, and may hide behind
+    transfers. The expected duration is their sum with T_load; what software adds is not known beforehand, so small
+    messages take longer.
 
     Raises:
         ValueError: the ranks of ``spec`` are not those of ``network``.
@@ -103,20 +91,27 @@ def predict(spec: CollectiveSpec, network: Network) -> Prediction:
     if spec.num_ranks != network.num_ranks:
         raise ValueError(f"{spec.num_ranks} ranks on a network of {network.num_ranks}")
     egress_bytes = host_egress_bytes(spec, network.ranks_per_host)
-    # Collectives that ring through every rank leave a host by all of its ports in turn; a send_recv ring by one rank's.
-    ports = network.ports_per_host
-    if spec.collective is Collective.send_recv:
-        ports = max(1, ports // network.ranks_per_host)
+    # Collectives that ring through every rank leave a host by all of its ports in turn; single messages by one rank's.
+    # Unequal shares leave by all ports at best, and enter by those of their receiver.
+    ports, ports_of_rank = network.ports_per_host, max(1, network.ports_per_host // network.ranks_per_host)
+    if spec.collective in (Collective.send_recv, Collective.ping_pong):
+        ports = ports_of_rank
     per_port_bytes = egress_bytes / ports
+    if spec.collective is Collective.all_to_allv:
+        arrival_bytes = largest_arrival_bytes(spec, network.ranks_per_host)
+        per_port_bytes = max(per_port_bytes, arrival_bytes / ports_of_rank)
     loads = []
     if egress_bytes:
         for resource, capacity in network.port_bytes_per_s.items():
             loads.append(Load(resource=resource, payload_bytes=per_port_bytes, capacity_bytes_per_s=capacity))
+        hosts_per_leaf = network.hosts_per_leaf or network.num_hosts
         if network.spine_bytes_per_s is not None:
+            # All uplinks of a leaf together, as many as its hosts have ports, carry what leaves it.
+            leaf_bytes = leaf_egress_bytes(spec, hosts_per_leaf * network.ranks_per_host)
             loads.append(
                 Load(
                     resource="spine",
-                    payload_bytes=per_port_bytes * spine_share(spec.collective, network),
+                    payload_bytes=leaf_bytes / (hosts_per_leaf * ports),
                     capacity_bytes_per_s=network.spine_bytes_per_s,
                 )
             )
@@ -136,7 +131,8 @@ def predict(spec: CollectiveSpec, network: Network) -> Prediction:
     bucket_s = network.bucket_bytes / min(network.port_bytes_per_s.values())
     is_bucket_dominated = 0 < per_port_bytes < MIN_BUCKETS * network.bucket_bytes
     delay_s = num_crossings(spec, network.ranks_per_host) * network.delay_s
-    has_duration = bool(loads) and slowest_s > 0 and not is_bucket_dominated
+    is_known = spec.collective in KNOWN_SCHEDULES
+    has_duration = is_known and bool(loads) and slowest_s > 0 and not is_bucket_dominated
     return Prediction(
         spec=spec,
         loads=tuple(loads),

@@ -1,20 +1,29 @@
-"""Median, quantiles and a distribution-free interval of the median; facts about how stable the samples are."""
+"""`Summary`: median with its interval, quantiles and moments of the samples of one point."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-CONFIDENCE: Final = 0.95
+from bench.model.interval import Series, finite_series, median_interval, median_of
+
 MIN_SAMPLES_P99: Final = 100
 """Below this the nearest-rank p99 is the maximum, so none is given."""
 MIN_SAMPLES_P95: Final = 20
+"""The same for p95."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Order statistics of one point, in seconds. None: too few samples to say."""
+    """What one point's samples say, in seconds. None: too few samples to say.
+
+    Attributes:
+        low_s, high_s: 95 % interval of the median, autocorrelation accounted for.
+        cv: sample standard deviation (n - 1 in the denominator) over the mean.
+        num_effective: independent samples that would place the median as well as these do.
+    """
 
     num_samples: int
     median_s: float
@@ -23,49 +32,50 @@ class Summary:
     p95_s: float | None
     p99_s: float | None
     max_s: float
+    mean_s: float
+    min_s: float
+    cv: float | None
+    num_effective: float | None
 
 
 def summarise(durations_s: Sequence[float]) -> Summary:
-    """Describe samples by their order, without assuming a distribution.
+    """Describe samples, given in the order of measurement, without assuming a distribution.
 
-    Quantiles are nearest-rank (an observed value). The interval of the median is [x_(k), x_(n+1-k)] with the largest k
-    for which it covers the median with at least 95 % if samples are independent.
+    Quantiles are nearest-rank (an observed value). The interval is `median_interval`: neighbours that
+    resemble each other count for less, so another order of the same samples can give another interval.
 
     Shape: (num_samples,) to one Summary. Units: seconds.
     Raises:
-        ValueError: no samples.
+        ValueError: no samples, or one that is not finite.
     Source:
-        Interval: David and Nagaraja, Order Statistics, section 7.1. Quantile: Hyndman and Fan 1996, definition 1.
+        Quantile: Hyndman and Fan 1996, definition 1.
     """
     if len(durations_s) == 0:
         raise ValueError("no samples to summarise")
-    ordered = np.sort(np.asarray(durations_s, dtype=np.float64))
+    series = finite_series(durations_s)
+    ordered = np.sort(series)
     n = len(ordered)
-    k = median_interval_rank(n)
+    interval = median_interval(series)
+    mean_s = float(series.mean())
     return Summary(
         num_samples=n,
-        median_s=float(np.median(ordered)),
-        low_s=float(ordered[k - 1]) if k else None,
-        high_s=float(ordered[n - k]) if k else None,
-        p95_s=_quantile(ordered, 0.95) if n >= MIN_SAMPLES_P95 else None,
-        p99_s=_quantile(ordered, 0.99) if n >= MIN_SAMPLES_P99 else None,
+        median_s=median_of(ordered),
+        low_s=interval.low_s if interval else None,
+        high_s=interval.high_s if interval else None,
+        p95_s=_percentile(ordered, 95) if n >= MIN_SAMPLES_P95 else None,
+        p99_s=_percentile(ordered, 99) if n >= MIN_SAMPLES_P99 else None,
         max_s=float(ordered[-1]),
+        mean_s=mean_s,
+        min_s=float(ordered[0]),
+        cv=_standard_deviation(series - mean_s) / mean_s if n > 1 and mean_s > 0 else None,
+        num_effective=interval.num_effective if interval else None,
     )
 
 
-def median_interval_rank(num_samples: int, confidence: float = CONFIDENCE) -> int:
-    """Largest k such that [x_(k), x_(n+1-k)] covers the median with ``confidence``; 0 where no interval does.
-
-    Coverage is 1 - 2 P(Binomial(n, 1/2) <= k - 1): at least 6 samples are needed for 95 %.
-    """
-
-    from scipy.special import bdtr  # late: it takes 0.3 s, which no rank should spend before its first sample
-
-    k = 0
-    while 2 * (k + 1) <= num_samples and 2 * float(bdtr(k, num_samples, 0.5)) <= 1 - confidence:
-        k += 1
-    return k
+def _percentile(ordered: Series, percent: int) -> float:
+    """The smallest sample with at least ``percent`` of them at or below it; in whole numbers, so exact."""
+    return float(ordered[-(-percent * len(ordered) // 100) - 1])
 
 
-def _quantile(ordered: "np.ndarray[tuple[int], np.dtype[np.float64]]", share: float) -> float:
-    return float(np.quantile(ordered, share, method="inverted_cdf"))
+def _standard_deviation(deviations: Series) -> float:
+    return math.sqrt(float(deviations @ deviations) / (len(deviations) - 1))

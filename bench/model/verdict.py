@@ -20,7 +20,8 @@ class MeasuredPoint:
     """What the verdict needs of one point.
 
     Attributes:
-        series: collective and algorithm; points of one series differ in size only.
+        series: collective, algorithm, and what else tells points apart; those of one series differ in size only.
+        group: the links of one group are not those of another.
         efficiency: measured over ceiling; None where there is no ceiling, or it says nothing.
         predicted_bound: the resource of least capacity on the path; None without a prediction.
         is_over_fabric: whether traffic crossed the links of the prediction at all.
@@ -32,6 +33,7 @@ class MeasuredPoint:
     efficiency: float | None
     predicted_bound: str | None
     is_over_fabric: bool
+    group: str = "world"
 
 
 def bound_by(point: MeasuredPoint, points: Sequence[MeasuredPoint]) -> str:
@@ -56,7 +58,8 @@ def best_other_efficiency(point: MeasuredPoint, points: Sequence[MeasuredPoint])
             if other.efficiency is not None
             and other.is_over_fabric
             and other.predicted_bound == point.predicted_bound
-            and other.series != point.series
+            and other.series[:2] != point.series[:2]
+            and other.group == point.group
         ),
         default=0.0,
     )

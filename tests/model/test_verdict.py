@@ -10,15 +10,18 @@ from bench.model.verdict import MeasuredPoint, best_other_efficiency, bound_by
 RESOURCES = ("optics", "nic", "pcie", "nvlink", "spine")
 MIB = 2**20
 
+NATIVE = ("native", "float32", "in_place", "latency", "world")
+"""What tells series of one collective apart, as summary.csv has it: algorithm, data type, placement, pass, group."""
+
 POINT = MeasuredPoint(
-    series=("all_reduce", "native"),
+    series=("all_reduce", *NATIVE),
     message_bytes=64 * MIB,
     time_s=64.0,
     efficiency=0.95,
     predicted_bound="optics",
     is_over_fabric=True,
 )
-SLOW = dataclasses.replace(POINT, series=("all_to_all", "native"), efficiency=0.5)
+SLOW = dataclasses.replace(POINT, series=("all_to_all", *NATIVE), efficiency=0.5)
 
 
 @pytest.mark.parametrize("resource", RESOURCES)
@@ -49,7 +52,7 @@ def test_without_a_prediction_nothing_is_named() -> None:
         (0.5, dataclasses.replace(POINT, efficiency=None), "unknown"),
         (0.8, POINT, "optics"),
         # Another algorithm of the same collective is evidence, another size of the same series is not.
-        (0.5, dataclasses.replace(POINT, series=("all_to_all", "pairwise")), "backend"),
+        (0.5, dataclasses.replace(POINT, series=("all_to_all", "pairwise", *NATIVE[1:])), "backend"),
         (
             0.5,
             dataclasses.replace(POINT, series=SLOW.series, message_bytes=128 * MIB, time_s=128.0),
@@ -63,6 +66,34 @@ def test_backend_needs_evidence(slow_efficiency: float, other: MeasuredPoint, ve
     point = dataclasses.replace(SLOW, efficiency=slow_efficiency)
     assert bound_by(point, [point]) == ("optics" if slow_efficiency >= 0.8 else "unknown")
     assert bound_by(point, [point, other]) == verdict
+
+
+@pytest.mark.parametrize("place", range(2, len(SLOW.series)))
+def test_another_form_of_the_same_call_is_no_evidence(place: int) -> None:
+    """Another data type, placement or pass of one collective and algorithm: the backend makes the same messages of both, so
+    what differs lies elsewhere, in a cold cache for one."""
+    series = tuple("another" if i == place else part for i, part in enumerate(SLOW.series))
+    other = dataclasses.replace(SLOW, series=series, efficiency=0.95)
+    assert bound_by(SLOW, [SLOW, other]) == "unknown"
+    assert best_other_efficiency(SLOW, [SLOW, other]) == 0
+    assert bound_by(SLOW, [SLOW, other, POINT]) == "backend"
+
+
+@pytest.mark.parametrize("group", ["rail/0", "size:2/0", "world"])
+def test_what_another_group_reached_is_no_evidence(group: str) -> None:
+    """Its links are other ones; and of the same group it is."""
+    slow = dataclasses.replace(SLOW, group="rail/1")
+    fast = dataclasses.replace(POINT, group=group)
+    assert bound_by(slow, [slow, fast]) == "unknown"
+    assert best_other_efficiency(slow, [slow, fast]) == 0
+    beside = dataclasses.replace(fast, group="rail/1")
+    assert bound_by(slow, [slow, fast, beside]) == "backend"
+
+
+@pytest.mark.parametrize("predicted_bound", ["nvlink", None])
+def test_what_another_resource_carried_is_no_evidence(predicted_bound: str | None) -> None:
+    other = dataclasses.replace(POINT, predicted_bound=predicted_bound)
+    assert bound_by(SLOW, [SLOW, other]) == "unknown"
 
 
 def test_backend_only_ever_with_evidence() -> None:
@@ -91,7 +122,7 @@ def test_loopback_is_never_bound_by_a_resource() -> None:
     ):
         series = [
             MeasuredPoint(
-                series=("all_reduce", "native"),
+                series=POINT.series,
                 message_bytes=MIB * 4**i,
                 time_s=time_s,
                 efficiency=efficiency,
@@ -161,11 +192,12 @@ def test_one_size_says_nothing_about_latency() -> None:
     assert bound_by(point, [point]) == "unknown"
 
 
-def test_other_series_say_nothing_about_latency() -> None:
+@pytest.mark.parametrize("place", range(len(POINT.series)))
+def test_other_series_say_nothing_about_latency(place: int) -> None:
+    """Those of another collective, algorithm, data type, placement, pass or group."""
     sweep = _sweep([1.0, 2.0, 4.0])
-    smaller = dataclasses.replace(
-        POINT, series=("send_recv", "ring"), message_bytes=1, time_s=3.0, efficiency=0.1
-    )
+    series = tuple("another" if i == place else part for i, part in enumerate(POINT.series))
+    smaller = dataclasses.replace(POINT, series=series, message_bytes=1, time_s=3.0, efficiency=0.1)
     assert {bound_by(point, [*sweep, smaller]) for point in sweep} == {"unknown"}
 
 

@@ -1,0 +1,288 @@
+"""How a point is sampled: one class for each pass. They differ in what one sample is made of, and share everything else.
+
+latency     ranks aligned, one call timed on its own
+bandwidth   ranks aligned once, then calls queued back to back, each on buffers of its own; one sample is their mean
+cold        as latency, on buffers that have left the cache since they were last used
+graph       as bandwidth, the calls replayed from a CUDA graph
+overlap     one call beside a matrix product, and each of the two alone
+
+Every call of every pass has its result checked, outside the clock.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import torch
+
+from bench.measure.cache import last_level_cache_bytes
+from bench.measure.loop import Sample, Stopwatch
+from bench.measure.ranks import Call, UnsupportedError
+from bench.measure.workload import Slot, Workload, touch
+
+QUEUED_CALLS: Final = 20
+"""Calls of one sample in the bandwidth and graph passes: nccl-tests' default loop (``-n 20``)."""
+
+POOL_BYTES: Final = 256 * 2**20
+"""Buffers of one rank for the calls of one sample; longer messages queue fewer calls, at least 2."""
+
+CACHE_MULTIPLE: Final = 2
+"""The cold pass touches twice the last-level cache between two uses of a buffer: one cache full may leave parts of it where
+replacement is not strictly by age."""
+
+MAX_COLD_SLOTS: Final = 256
+"""Beyond so many sets of buffers the cold pass reads filler instead, which costs less to set up."""
+
+SHORT_CALL_S: Final = 1e-3
+"""Calls that take longer than this are not measurably slower after the pause of a check (some 10 to 100 us)."""
+
+MATRIX_ROWS: Final = 256
+"""Side of the matrix product that the overlap pass computes with, as often as it takes to last as long as the call."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Setting:
+    """What every sample of a run has around it.
+
+    Attributes:
+        align: brings the ranks together.
+        inside_call: seconds by which an injected fault delays the call of this iteration; 0 where there is none.
+    """
+
+    stopwatch: Stopwatch
+    align: Callable[[int], None]
+    inside_call: Callable[[int], float] | None = None
+
+    def timed(self, operation: Call, iteration: int) -> Sample:
+        self.align(iteration)
+        delay_s = self.inside_call(iteration) if self.inside_call is not None and iteration >= 0 else 0.0
+        if delay_s > 0:
+
+            def delayed() -> None:
+                time.sleep(delay_s)
+                operation()
+
+            return self.stopwatch.time(delayed)
+        return self.stopwatch.time(operation)
+
+
+@dataclass(eq=False)
+class Arm:
+    """One point in one pass.
+
+    Attributes:
+        calls_per_sample: divides the duration of a sample.
+        num_wrong: wrong elements of this rank so far, in all calls.
+        num_checked_calls: calls whose result was checked.
+    """
+
+    workload: Workload
+    setting: Setting
+    device: torch.device
+    calls_per_sample: int = field(default=1, init=False)
+    num_wrong: int = field(default=0, init=False)
+    num_checked_calls: int = field(default=0, init=False)
+    slots: list[Slot] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.calls_per_sample = self.workload.messages_per_call
+        self.slots = [self.workload.slot()]
+        self.set_up()
+
+    def set_up(self) -> None:
+        """Make what the pass needs beside the first slot."""
+
+    def first_call(self) -> Sample:
+        """The first call of the point, connections included, checked like all others."""
+        return self._one(self.slots[0], self.slots[0].call, -1)
+
+    def take(self, iteration: int) -> Sample:
+        return self._one(self.slots[0], self.slots[0].call, iteration)
+
+    def settle(self, call_s: float, agree: Callable[[float], float]) -> None:
+        """Called once after the warm-up, on every rank, with the duration of a call; ``agree`` gives the largest value."""
+
+    def forget(self) -> None:
+        """Drop what the warm-up has left beside its samples."""
+
+    def extras(self) -> dict[str, list[float]]:
+        """Further durations of this rank, one per sample, by name."""
+        return {}
+
+    def _one(self, slot: Slot, call: Call, iteration: int) -> Sample:
+        slot.prepare()
+        sample = self.setting.timed(call, iteration)
+        self.check(slot)
+        return sample
+
+    def check(self, slot: Slot) -> None:
+        """Compare every element of the slot's result. Not timed."""
+        self.num_wrong += slot.count_wrong()
+        self.num_checked_calls += 1
+
+
+class Latency(Arm):
+    """Ranks aligned, each call timed on its own.
+
+    Before a short call the same call is made once, untimed, on other buffers: while a result is checked and buffers are put
+    back, the processor forgets the way through the library, and calls that follow one another without a pause, as in any
+    other benchmark, would look up to 1.2 times as fast.
+    """
+
+    def set_up(self) -> None:
+        self._spare: Slot | None = None
+
+    def settle(self, call_s: float, agree: Callable[[float], float]) -> None:
+        if call_s < SHORT_CALL_S and self.device.type == "cpu":
+            self._spare = self.workload.slot()
+
+    def take(self, iteration: int) -> Sample:
+        slot = self.slots[0]
+        slot.prepare()
+        if self._spare is not None:
+            self._spare.call()
+        sample = self.setting.timed(slot.call, iteration)
+        self.check(slot)
+        return sample
+
+
+class Bandwidth(Arm):
+    """Calls queued back to back, no alignment and no event between them."""
+
+    def set_up(self) -> None:
+        number = max(2, min(QUEUED_CALLS, POOL_BYTES // max(1, self.workload.num_bytes)))
+        self.slots += [self.workload.slot() for _ in range(number - 1)]
+        self.calls_per_sample *= number
+        calls = [slot.call for slot in self.slots]
+
+        def queue() -> None:
+            for call in calls:
+                call()
+
+        self._queue: Call = queue
+
+    def take(self, iteration: int) -> Sample:
+        for slot in self.slots:
+            slot.prepare()
+        sample = self.setting.timed(self._queue, iteration)
+        for slot in self.slots:
+            self.check(slot)
+        return sample
+
+
+class Graph(Bandwidth):
+    """The queued calls captured once in a CUDA graph and replayed.
+
+    Source of the capture's form: torch.cuda.graph; the first call warms up outside of it, as capture forbids set-up work.
+    """
+
+    def set_up(self) -> None:
+        if self.device.type != "cuda":
+            raise UnsupportedError("CUDA graphs need buffers on a GPU and backend=nccl")
+        super().set_up()
+        self._captured: Call | None = None
+
+    def take(self, iteration: int) -> Sample:
+        if self._captured is None:
+            graph = torch.cuda.CUDAGraph()
+            torch.cuda.synchronize(self.device)
+            with torch.cuda.graph(graph):
+                self._queue()
+            self._captured = self._queue = graph.replay
+        return super().take(iteration)
+
+
+class Cold(Arm):
+    """Buffers rotate through a pool larger than the last-level cache."""
+
+    def set_up(self) -> None:
+        cache_bytes = last_level_cache_bytes(self.device)
+        if cache_bytes is None:
+            raise UnsupportedError("the size of the last-level cache is not known here")
+        wanted_bytes = CACHE_MULTIPLE * cache_bytes
+        number = min(MAX_COLD_SLOTS, math.ceil(wanted_bytes / max(1, self.workload.num_bytes)) + 1)
+        self.slots += [self.workload.slot() for _ in range(number - 1)]
+        filler_bytes = max(0, wanted_bytes - number * self.workload.num_bytes) // number
+        self._filler = torch.zeros((number, filler_bytes), dtype=torch.uint8, device=self.device)
+        for slot in self.slots:
+            slot.prepare()
+
+    def take(self, iteration: int) -> Sample:
+        place = iteration % len(self.slots)
+        slot = self.slots[place]
+        sample = self.setting.timed(slot.call, iteration)
+        self.check(slot)
+        slot.prepare()  # for its next turn, by which time it has left the cache
+        self._fill(place)
+        return sample
+
+    def first_call(self) -> Sample:
+        sample = super().first_call()
+        self.slots[0].prepare()
+        return sample
+
+    def _fill(self, place: int) -> None:
+        row = self._filler[place]
+        if self.device.type == "cpu":
+            touch(row)
+        else:
+            row.add_(1)
+
+
+class Overlap(Arm):
+    """A call posted, a matrix product computed, the call waited for; and each of the two alone, for comparison."""
+
+    def set_up(self) -> None:
+        post = self.slots[0].post
+        if post is None:
+            raise UnsupportedError("this call cannot be split into starting and waiting")
+        self._post = post
+        self._matrix = torch.ones((MATRIX_ROWS, MATRIX_ROWS), device=self.device) / MATRIX_ROWS
+        self._product = torch.empty_like(self._matrix)
+        self._num_products = 0
+        self._alone_s: list[float] = []
+        self._compute_s: list[float] = []
+
+    def extras(self) -> dict[str, list[float]]:
+        return {"communication_s": self._alone_s, "compute_s": self._compute_s}
+
+    def settle(self, call_s: float, agree: Callable[[float], float]) -> None:
+        """Choose how many products last about as long as the call alone; the same number on every rank."""
+        self._num_products = 1
+        for _ in range(3):
+            self.setting.timed(self._compute, -1)
+        one_s = min(self.setting.timed(self._compute, -1).duration_s for _ in range(5))
+        self._num_products = max(1, round(call_s / agree(one_s)))
+
+    def take(self, iteration: int) -> Sample:
+        slot = self.slots[0]
+        alone = self._one(slot, slot.call, -1)
+        compute = self.setting.timed(self._compute, -1)
+        both = self._one(slot, self._both, iteration)
+        self._alone_s.append(alone.duration_s)
+        self._compute_s.append(compute.duration_s)
+        return both
+
+    def forget(self) -> None:
+        self._alone_s.clear()
+        self._compute_s.clear()
+
+    def _compute(self) -> None:
+        for _ in range(self._num_products):
+            torch.mm(self._matrix, self._matrix, out=self._product)
+
+    def _both(self) -> None:
+        wait = self._post()
+        self._compute()
+        wait()
+
+
+PASSES: Final[dict[str, type[Arm]]] = {
+    "latency": Latency,
+    "bandwidth": Bandwidth,
+    "graph": Graph,
+    "cold": Cold,
+    "overlap": Overlap,
+}
