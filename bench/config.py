@@ -9,7 +9,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-from bench import catalog
+from bench import catalog, nccl_log
 from bench.model import units
 from bench.model.collective import Collective
 from bench.model.datatype import DATA_TYPES
@@ -36,8 +36,6 @@ BACKENDS: Final = ("auto", "nccl", "gloo", "mpi")
 DEVICES: Final = ("auto", "cpu", "cuda")
 PLACEMENTS: Final = ("out_of_place", "in_place", "both")
 PASSES: Final = ("latency", "bandwidth", "graph", "cold", "overlap")
-NCCL_ALGORITHMS: Final = ("ring", "tree", "collnetdirect", "collnetchain", "nvls", "nvlstree", "pat")
-NCCL_PROTOCOLS: Final = ("ll", "ll128", "simple")
 TRANSPORTS: Final = ("auto", *(t.value for t in Transport))
 
 
@@ -147,10 +145,27 @@ class NcclConfig:
     read_log: bool = True
 
     def __post_init__(self) -> None:
-        if self.algorithm is not None:
-            _one_of("nccl.algorithm", self.algorithm, NCCL_ALGORITHMS)
-        if self.protocol is not None:
-            _one_of("nccl.protocol", self.protocol, NCCL_PROTOCOLS)
+        self.environment([])
+
+    def environment(self, collectives: Sequence[str]) -> dict[str, str]:
+        """NCCL_ALGO and NCCL_PROTO for those of ``collectives`` that NCCL chooses an algorithm for.
+
+        By name, since linerate's own all_gather would have to follow otherwise, and some algorithms have none.
+
+        Raises:
+            ValueError: NCCL has no such algorithm or protocol, or not for one of them.
+        """
+        values: dict[str, list[str]] = {}
+        try:
+            nccl_log.environment_for_forcing(self.algorithm, self.protocol)
+            for name in collectives:
+                if name in nccl_log.CHOSEN_COLLECTIVES:
+                    forced = nccl_log.environment_for_forcing(self.algorithm, self.protocol, collective=name)
+                    for variable, value in forced.items():
+                        values.setdefault(variable, []).append(value)
+        except ValueError as error:
+            raise ValueError(f"nccl: {error}") from None
+        return {variable: ";".join(found) for variable, found in values.items()}
 
 
 @dataclass(kw_only=True)
@@ -239,6 +254,7 @@ class BenchConfig:
             raise ValueError(f"passes is empty; there is {', '.join(PASSES)}")
         for name in self.passes:
             _one_of("passes", name, PASSES)
+        self.nccl.environment(self.collectives)
         if not self.groups:
             raise ValueError("groups is empty; groups=[world] is all ranks together")
         for kind in self.groups:

@@ -21,6 +21,7 @@ from bench.model.predict import predict
 from bench.model.straggler import Arrivals, Finding, Kind, classify
 from bench.model.straggler import arrivals as arrivals_of
 from bench.model.transfer import KNOWN_SCHEDULES, host_egress_bytes, load_imbalance, schedule
+from bench.nccl_log import CHOSEN_COLLECTIVES
 from bench.points import Plan, Point
 from bench.record import Record, RunManifest
 from bench.run_folder import new_run_id
@@ -74,12 +75,17 @@ def manifest_of(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """What records of one run share. ``hosts``: of every rank; ``net``: what connects them, where it is known."""
+    """What records of one run share.
+
+    ``hosts``: of every rank. ``net``: what connects them, where it is known. ``forced_algorithm``: what NCCL was told to
+    take (``ring/simple``), which it may still not have followed.
+    """
 
     backend: str
     hosts: list[str]
     net: Network | None
     clock_uncertainty_s: float
+    forced_algorithm: str | None = None
 
 
 def records_of(
@@ -135,14 +141,18 @@ def _record(
         status = "wrong_data"
     elif measurement.num_bad:
         status = "failed"
+    is_forced = facts.forced_algorithm is not None and point.collective.value in CHOSEN_COLLECTIVES
+    source = "forced" if is_forced else algorithm_source(point, facts.backend)
+    if algorithm_logged:
+        source = "logged"
     suffix = "" if group.name == WORLD else f".{group.name}"
     return Record(
         point_id=point.point_id + suffix,
         attempt=0,
         status=status,
         collective=point.collective.value,
-        algorithm=algorithm_logged or point.algorithm,
-        algorithm_source="logged" if algorithm_logged else algorithm_source(point, facts.backend),
+        algorithm=algorithm_logged or (facts.forced_algorithm if is_forced else None) or point.algorithm,
+        algorithm_source=source,
         backend=facts.backend,
         dtype=point.dtype,
         reduce_op=point.reduce_op,

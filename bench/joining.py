@@ -81,7 +81,7 @@ def joined(config: BenchConfig, identity: RankIdentity) -> Iterator[Joined]:
 
 def _prepare_nccl(config: BenchConfig, stack: ExitStack) -> Path | None:
     """Variables that NCCL reads when its communicator is made: what is forced, and where it writes what it chose."""
-    forced = nccl_log.environment_for_forcing(config.nccl.algorithm, config.nccl.protocol)
+    forced = config.nccl.environment(config.collectives)
     os.environ.update({name: value for name, value in forced.items() if name not in os.environ})
     if not config.nccl.read_log:
         return None

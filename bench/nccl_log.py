@@ -71,6 +71,9 @@ _FUNCTIONS: Final = {
     "broadcast": "Broadcast",
     "reduce": "Reduce",
 }
+CHOSEN_COLLECTIVES: Final = tuple(_FUNCTIONS)
+"""Where NCCL chooses an algorithm; the others are groups of messages."""
+
 _PER_RANK: Final = ("AllGather", "ReduceScatter")
 
 _AVAILABLE: Final = {

@@ -19,7 +19,7 @@ import bench
 _PACKAGES: Final = ("torch", "numpy", "scipy", "pyarrow", "hydra-core", "omegaconf", "pyroute2", "mpi4py")
 
 _ALLOWED: Final = re.compile(
-    r"^(NCCL_|TORCH_|GLOO_|OMPI_MCA_(btl|pml|mtl|coll|smsc|accelerator)|UCX_|FI_|OMP_|MASTER_|SLURM_(JOB_ID|STEP_ID|NTASKS|STEP_NUM_TASKS|JOB_NUM_NODES)"
+    r"^(NCCL_|TORCH_|GLOO_|OMPI_MCA_(btl|pml|mtl|coll|smsc|accelerator|op|mpi)|UCX_|FI_|OMP_|MASTER_|SLURM_(JOB_ID|STEP_ID|NTASKS|STEP_NUM_TASKS|JOB_NUM_NODES)"
     r"|CUDA_VISIBLE_DEVICES$|TORCHELASTIC_RESTART_COUNT$)"
 )
 _SECRET: Final = re.compile(r"TOKEN|SECRET|PASSWORD|KEY|CREDENTIAL", re.IGNORECASE)

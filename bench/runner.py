@@ -97,6 +97,7 @@ def run_rank(
             hosts=hosts,
             net=network_of(config, kind, hosts, links),
             clock_uncertainty_s=clock.uncertainty_s,
+            forced_algorithm=_forced_algorithm(config),
         ),
         stopwatch=stopwatch,
         origin_s=ranks.from_rank_0(stopwatch.now_s()) + clock.offset_s,
@@ -125,6 +126,12 @@ def run_rank(
         return _measure_and_finish(sweep, reporter)
     with watched(sweep.folder):
         return _measure_and_finish(sweep, reporter)
+
+
+def _forced_algorithm(config: BenchConfig) -> str | None:
+    if config.backend != "nccl" or config.nccl.algorithm is None:
+        return None
+    return "/".join(part for part in (config.nccl.algorithm, config.nccl.protocol) if part)
 
 
 def _measure_and_finish(sweep: Sweep, reporter: Reporter) -> int:

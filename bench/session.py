@@ -55,7 +55,10 @@ def _close(path: Path, exit_status: int, reason: str | None, logs: Path) -> int:
         reason = "rank 0 ended before it had finished"
     if reason is not None:
         status = "interrupted" if exit_status == exits.INTERRUPTED else "failed"
-        if folder.manifest().status not in ("complete", "interrupted") or exit_status == exits.RANK_DIED:
+        own = folder.manifest()
+        if own.status == "failed" and own.status_reason and f"status {exits.RANK_DIED}" in reason:
+            reason = own.status_reason  # rank 0 knew more than how a rank ended
+        if own.status not in ("complete", "interrupted") or exit_status == exits.RANK_DIED:
             folder.finish(status=status, reason=reason, exit_status=exit_status)
             for log in sorted(logs.glob("*.log")):
                 if log.stat().st_size:

@@ -293,6 +293,10 @@ def _warnings(
     if record.load_imbalance is not None and record.load_imbalance > 1:
         found.append(f"imbalance: the busiest rank moves {record.load_imbalance:.2f} times the mean")
     if record.status == "complete":
-        facts = stability_facts(record.durations_s, clock_resolution_s=record.clock_resolution_s)
-        found += [f"{fact.name}: {fact.text}" for fact in facts]
+        resolution_s = record.clock_resolution_s
+        if resolution_s is not None:
+            resolution_s /= record.calls_per_sample  # durations are those of one call
+        facts = stability_facts(record.durations_s, clock_resolution_s=resolution_s)
+        # A percentile that is withheld is an empty cell, which says it already.
+        found += [f"{fact.name}: {fact.text}" for fact in facts if fact.name != "percentiles"]
     return found

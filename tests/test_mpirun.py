@@ -180,9 +180,12 @@ def script(folder: Path, content: str) -> Path:
     return path
 
 
-def test_options_are_those_of_the_mpi(tmp_path: Path) -> None:
-    open_mpi = mpirun.mpirun_options(str(script(tmp_path, "echo 'mpirun (Open MPI) 4.1.4'")), 3)
+def test_options_are_those_of_the_mpi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mpirun, "num_cores", lambda: 2)
+    program = str(script(tmp_path, "echo 'mpirun (Open MPI) 4.1.4'"))
+    open_mpi = mpirun.mpirun_options(program, 3)
     assert open_mpi[-2:] == ["-n", "3"] and "--oversubscribe" in open_mpi
+    assert "--oversubscribe" not in mpirun.mpirun_options(program, 2), "ranks stay bound to their cores"
     assert ("--allow-run-as-root" in open_mpi) == (os.geteuid() == 0)
     mpich = mpirun.mpirun_options(str(script(tmp_path, "echo 'HYDRA build details:'")), 3)
     assert mpich == ["-hosts", "localhost", "-n", "3"]
@@ -190,13 +193,14 @@ def test_options_are_those_of_the_mpi(tmp_path: Path) -> None:
         mpirun.mpirun_options(str(script(tmp_path, "echo 'no libmpi' >&2; exit 127")), 3)
 
 
-def test_waiting_ranks_yield_unless_the_user_says_otherwise() -> None:
-    assert mpirun.mpirun_environment({"HOME": "/a", "PBS_JOBID": "1"}) == {
-        "HOME": "/a",
-        "OMPI_MCA_mpi_yield_when_idle": "1",
-    }
+def test_waiting_ranks_yield_where_they_share_cores_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mpirun, "num_cores", lambda: 2)
     name = "OMPI_MCA_mpi_yield_when_idle"
-    assert mpirun.mpirun_environment({name: "0"}) == {name: "0"}
+    assert mpirun.mpirun_environment({"HOME": "/a", "PBS_JOBID": "1"}, 3) == {"HOME": "/a", name: "1"}
+    assert mpirun.mpirun_environment({"HOME": "/a"}, 2) == {"HOME": "/a"}
+    assert mpirun.mpirun_environment({name: "0"}, 3) == {name: "0"}
 
 
 def test_mpirun_beside_this_python_comes_before_that_on_the_path(

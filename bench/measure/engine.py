@@ -172,8 +172,10 @@ def _sample(arms: Sequence[Arm], samples: list[list[Sample]], around: Surroundin
         if elapsed_s > plan.budget_s:
             return "budget"
         if plan.num_iterations is None and taken >= next_look:
+            looked_s = time.monotonic()
             if plan.target_width is not None and _are_narrow(samples, around, plan.target_width):
                 return "interval"
+            begun_s += time.monotonic() - looked_s  # statistics are no sampling
             if elapsed_s > plan.fill_s:
                 return "time"
             next_look = max(taken + 1, int(taken * LOOK_FACTOR))
