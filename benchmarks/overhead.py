@@ -16,9 +16,7 @@ from benchmarks.costs import ITEM_BYTES
 from benchmarks.costs.report import HEADER, Row, markdown, origin
 
 PARTS: Final = ("loop", "time", "verbs", "start")
-METHOD: Final = (
-    "Medians, each with a distribution-free interval of at least 95 %; ratios are paired in each start of the processes."
-)
+METHOD: Final = "Medians, each with a distribution-free interval of at least 95 %; ratios are paired in each start of the processes."
 
 
 def main() -> int:

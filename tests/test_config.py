@@ -73,8 +73,8 @@ MISTAKES = [
     ("all_to_allv.matrix=[[1,2],[3]]", ["all_to_allv.matrix", "square"]),
     ("all_to_allv.matrix=[[1,2],[3,much]]", ["all_to_allv.matrix, row 2", "much", "a number"]),
     ("all_to_allv.matrix=[1,2]", ["all_to_allv.matrix", "rows"]),
-    ("nccl.algorithm=rings", ["nccl.algorithm", "ring"]),
-    ("nccl.protocol=ll64", ["nccl.protocol", "ll128"]),
+    ("nccl.algorithm=rings", ["nccl: algorithm", "ring"]),
+    ("nccl.protocol=ll64", ["nccl: protocol", "ll128"]),
 ]
 
 

@@ -14,6 +14,7 @@ from bench.catalog import transceiver
 from bench.config import EmulationConfig
 from bench.launch.emulated import missing
 from bench.launch.shaping import link_shape
+from bench.model.collective import Collective
 from tests.processes import LINERATE, finish, only_run, run, start
 from tests.test_run import ranks_of, wait_for_points
 
@@ -48,6 +49,42 @@ def test_the_manifest_says_what_was_emulated(sweep: tuple[Path, str]) -> None:
     assert (manifest.links["delay_s"] > 0) != bool(manifest.links["delay_note"])
     assert {row["host"] for row in manifest.ranks} == {"host0", "host1", "host2"}
     assert len(summary) == 20 and set(summary["num_wrong_elements"]) == {0}
+
+
+def test_every_collective_is_right_on_the_fabric_and_its_bytes_are_counted(tmp_path: Path) -> None:
+    everything = "collectives=[" + ",".join(collective.value for collective in Collective) + "]"
+    sizes = ["sizes.list_bytes=[16KiB,1MiB]", "timing.num_iterations=3", "emulation.time_scale=100"]
+    status, said = run([*EMULATED, "emulation.num_hosts=3", everything, *sizes], tmp_path)
+    assert status == 0, said
+    _, summary = only_run(tmp_path)
+    assert set(summary["collective"]) == {collective.value for collective in Collective}
+    assert set(summary[summary["collective"] != "barrier"]["num_wrong_elements"]) == {0}
+    # Large messages: headers, acknowledgements and a little more, but no other schedule than the one derived.
+    known = summary[(summary["message_bytes"] > 2**19) & summary["fabric_bytes_per_rank"].notna()]
+    assert {"all_reduce", "all_gather", "all_to_all", "send_recv"} <= set(known["collective"])
+    rings = known[known["collective"].isin(["all_reduce", "all_gather", "all_to_all", "send_recv"])]
+    excess = rings["counted_fabric_bytes_per_rank"] / rings["fabric_bytes_per_rank"]
+    assert ((excess > 0.99) & (excess < 1.15)).all(), rings[["point_id", "counted_fabric_bytes_per_rank"]]
+
+
+@pytest.mark.parametrize(
+    ("fault", "finding"),
+    [
+        ("{kind: late_rank, rank: 1, delay_s: 0.2}", "late rank 1"),
+        ("{kind: stall, rank: 2, iteration: 9, duration_s: 1}", "single stall"),
+    ],
+)
+def test_an_injected_fault_is_named(fault: str, finding: str, tmp_path: Path) -> None:
+    """Far above what a busy machine does by itself; how small they may be is for benchmarks/stragglers.py."""
+    command = [*EMULATED, "emulation.num_hosts=3", "collectives=all_reduce", f"emulation.faults=[{fault}]"]
+    status, said = run([*command, "sizes.list_bytes=[64KiB]", "timing.num_iterations=21"], tmp_path)
+    assert status == 0, said
+    manifest, summary = only_run(tmp_path)
+    assert str(summary["finding"].iloc[0]).startswith(finding)
+    assert manifest.links is not None and manifest.links["faults"][0]["kind"] == finding.replace(
+        "late rank 1", "late_rank"
+    ).replace("single stall", "stall")
+    assert "Ranks stood out" in said
 
 
 def test_small_messages_never_show_an_efficiency(sweep: tuple[Path, str]) -> None:

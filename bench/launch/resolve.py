@@ -178,7 +178,8 @@ def _check_plan(config: BenchConfig, kind: str, size: int) -> None:
         config = config if kind == "local" else _of_the_world(config)
     plan = plan_points(config, hosts, default_max_bytes(config))
     if not plan.points:
-        raise ValueError("nothing of this can be measured: " + "; ".join(plan.skipped[:3]))
+        hint = "; raise sizes.max_bytes" if all("too small" in reason for reason in plan.skipped) else ""
+        raise ValueError("nothing of this can be measured: " + "; ".join(plan.skipped[:3]) + hint)
     if kind in ("local", "emulated"):
         check_sockets(config, hosts)
 

@@ -16,7 +16,7 @@ import torch
 from bench.measure.loop import Sample, Stopwatch
 from bench.measure.passes import Arm, Setting
 from bench.measure.ranks import Ranks
-from bench.measure.stopwatch import CudaStopwatch, HostStopwatch
+from bench.measure.stopwatch import CudaStopwatch, HostStopwatch, SynchronisingStopwatch
 from bench.model.interval import is_narrow_enough
 from bench.model.timing import TimingPlan
 
@@ -93,7 +93,7 @@ def stopwatch_for(ranks: Ranks) -> Stopwatch:
     """CUDA events where calls are queued on a stream; the host's clock where they return when they are complete."""
     if ranks.backend == "nccl":
         return CudaStopwatch(ranks.device, ranks.align_on_device)
-    return HostStopwatch()
+    return SynchronisingStopwatch(ranks.device) if ranks.is_on_gpu else HostStopwatch()
 
 
 def setting_of(around: Surroundings) -> Setting:

@@ -4,6 +4,7 @@ Blocking calls for ``native``, MPI-4 persistent requests for ``persistent``. Buf
 a partial of mpi4py's own method, so that no Python frame is left between the clock and the library.
 """
 
+import ctypes
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -223,6 +224,7 @@ def joined_mpi(*, local_rank: int, device: str) -> Iterator[MpiRanks]:
 
     Raises:
         RuntimeError: mpi4py found no MPI library.
+        ValueError: GPU memory for an MPI library that does not say that it takes it.
     """
     import mpi4py
 
@@ -232,6 +234,20 @@ def joined_mpi(*, local_rank: int, device: str) -> Iterator[MpiRanks]:
     torch.set_num_threads(1)
     where = torch.device("cpu")
     if device == "cuda":
+        if not _takes_gpu_memory(MPI.__file__):
+            raise ValueError(
+                "device=cuda with backend=mpi, but this MPI library does not say that it takes GPU memory "
+                "(MPIX_Query_cuda_support); install one that is built for CUDA, or take device=cpu"
+            )
         where = torch.device("cuda", local_rank % max(1, torch.cuda.device_count()))
         torch.cuda.set_device(where)
     yield MpiRanks(MPI.COMM_WORLD, where)
+
+
+def _takes_gpu_memory(library: str) -> bool:
+    """Ask the MPI that mpi4py has loaded. Without support, a call on GPU memory ends in a segmentation fault.
+
+    Source: Open MPI, MPIX_Query_cuda_support(3); MPICH has the same function from 4.0 on.
+    """
+    query = getattr(ctypes.CDLL(library), "MPIX_Query_cuda_support", None)
+    return query is not None and bool(query())

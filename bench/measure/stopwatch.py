@@ -33,6 +33,21 @@ class HostStopwatch:
         return time.perf_counter_ns() / NS_PER_S
 
 
+class SynchronisingStopwatch(HostStopwatch):
+    """The host's clock around an operation on GPU memory that the host carries out (gloo), to the end of the stream."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self._device = device
+
+    def time(self, operation: Callable[[], object]) -> Sample:
+        def to_the_end() -> None:
+            operation()
+            torch.cuda.synchronize(self._device)
+
+        return super().time(to_the_end)
+
+
 class CudaStopwatch:
     """CUDA events on the current stream around an operation that is only queued when it returns.
 

@@ -60,5 +60,7 @@ class EngineBlock:
         (found,) = measure([self._arm], self._around)
         num_left_out = found.num_rejected + found.num_bad
         if any(found.num_wrong) or num_left_out:
-            raise RuntimeError(f"wrong elements on each rank: {found.num_wrong}; samples left out: {num_left_out}")
+            raise RuntimeError(
+                f"wrong elements on each rank: {found.num_wrong}; samples left out: {num_left_out}"
+            )
         return [max(column) for column in zip(*found.duration_s, strict=True)]

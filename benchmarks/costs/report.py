@@ -52,7 +52,9 @@ def row(
         question=question,
         measured=shown(median(values)),
         interval=interval_text(values, shown),
-        target="" if target is None else f"<= {format(target, 'g') if shown is ratio_text else shown(target)}",
+        target=""
+        if target is None
+        else f"<= {format(target, 'g') if shown is ratio_text else shown(target)}",
         is_met=None if target is None or decisive is None else decisive <= target,
         detail=detail,
     )

@@ -70,7 +70,14 @@ def _run_pair(settings: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         report = Path(folder) / "report.json"
         environment = child_environment(MASTER_PORT=str(free_port()), GLOO_SOCKET_IFNAME="lo")
-        command = [sys.executable, "-P", "-m", "benchmarks.costs.reported_time", str(report), json.dumps(settings)]
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "benchmarks.costs.reported_time",
+            str(report),
+            json.dumps(settings),
+        ]
         logs = [stack.enter_context((Path(folder) / f"{rank}.log").open("w+")) for rank in range(NUM_RANKS)]
         ranks = [
             subprocess.Popen(command, env=environment | {"RANK": str(rank)}, stdout=log, stderr=log)
