@@ -78,13 +78,14 @@ class RunFacts:
     """What records of one run share.
 
     ``hosts``: of every rank. ``net``: what connects them, where it is known. ``forced_algorithm``: what NCCL was told to
-    take (``ring/simple``), which it may still not have followed.
+    take (``ring/simple``), which it may still not have followed. ``barrier_s``: a barrier of all ranks, in the median.
     """
 
     backend: str
     hosts: list[str]
     net: Network | None
     clock_uncertainty_s: float
+    barrier_s: float
     forced_algorithm: str | None = None
 
 
@@ -133,6 +134,8 @@ def _record(
         prediction = predict(point.spec, dataclasses.replace(net, bucket_bytes=bucket_bytes))
     starts = [measurement.start_s[rank] for rank in ranks]
     durations = [measurement.duration_s[rank] for rank in ranks]
+    # In a ping_pong all ranks but the first and the last stand by.
+    timed = [durations[0], durations[-1]] if point.collective is Collective.ping_pong else durations
     num_wrong = sum(measurement.num_wrong[rank] for rank in ranks)
     has_data = is_checked and point.collective is not Collective.barrier
     arrivals, finding = _stragglers(measurement, ranks, starts, durations, point, facts)
@@ -145,13 +148,14 @@ def _record(
     source = "forced" if is_forced else algorithm_source(point, facts.backend)
     if algorithm_logged:
         source = "logged"
+    ran = algorithm_logged or (facts.forced_algorithm if is_forced else None) or point.algorithm
     suffix = "" if group.name == WORLD else f".{group.name}"
     return Record(
         point_id=point.point_id + suffix,
         attempt=0,
         status=status,
         collective=point.collective.value,
-        algorithm=algorithm_logged or (facts.forced_algorithm if is_forced else None) or point.algorithm,
+        algorithm=ran,
         algorithm_source=source,
         backend=facts.backend,
         dtype=point.dtype,
@@ -163,13 +167,13 @@ def _record(
         num_hosts=num_hosts,
         message_bytes=point.message_bytes,
         calls_per_sample=measurement.calls_per_sample,
-        durations_s=[max(column) for column in zip(*durations, strict=True)],
-        rank_mean_s=[sum(row) / len(row) for row in durations if row],
+        durations_s=[max(column) for column in zip(*timed, strict=True)],
+        rank_mean_s=[sum(row) / len(row) for row in timed if row],
         first_call_s=max(measurement.first_call_s[rank] for rank in ranks),
         num_wrong_elements=num_wrong if has_data else None,
         # Trays of a rack are one host as far as its network is concerned.
         fabric_bytes_per_rank=fabric_bytes_per_rank(
-            point, net.num_hosts if net else num_hosts, facts.backend
+            point, net.num_hosts if net else num_hosts, facts.backend, is_ring=ran.startswith("ring")
         ),
         predicted_time_s=prediction.duration_s if prediction else None,
         ceiling_time_s=prediction.ceiling_s if prediction and prediction.loads else None,
@@ -187,7 +191,7 @@ def _record(
         arrival_skew_max_s=arrivals.skew_max_s if arrivals else None,
         transfer_s=arrivals.transfer_median_s if arrivals else None,
         clock_uncertainty_s=facts.clock_uncertainty_s,
-        finding=_label(finding, ranks) if finding else None,
+        finding=_label(finding) if finding else None,
         finding_text=str(finding) if finding else None,
         counted_bytes_per_rank=_counted_per_rank(measurement, ranks, hosts),
         load_imbalance=load_imbalance(point.spec),
@@ -254,11 +258,13 @@ def algorithm_source(point: Point, backend: str) -> str:
     return "assumed" if backend == "gloo" else "unknown"
 
 
-def fabric_bytes_per_rank(point: Point, num_hosts: int, backend: str) -> float | None:
+def fabric_bytes_per_rank(
+    point: Point, num_hosts: int, backend: str, *, is_ring: bool = False
+) -> float | None:
     """Payload that leaves a host per rank and call; None where it depends on a schedule that is not known."""
     if point.num_ranks % num_hosts:
         return None
-    is_schedule_known = backend == "gloo" or algorithm_source(point, backend) != "unknown"
+    is_schedule_known = is_ring or backend == "gloo" or algorithm_source(point, backend) != "unknown"
     # Whoever sends blocks to their readers moves the same bytes; a vector may travel round a ring or along a tree.
     is_direct = schedule(point.collective) is Algorithm.pairwise
     if num_hosts > 1 and not (is_direct or (is_schedule_known and point.collective in KNOWN_SCHEDULES)):
@@ -276,25 +282,34 @@ def _stragglers(
     facts: RunFacts,
 ) -> tuple[Arrivals | None, Finding | None]:
     """Who was late and who was slow. Not where a rank stands by, nor where one sample holds many calls."""
-    if len(ranks) < 2 or point.collective is Collective.ping_pong or not starts[0]:
+    is_one_call = measurement.calls_per_sample == 1 and point.measure_pass != "overlap"
+    if len(ranks) < 2 or not is_one_call or not starts[0]:
         return None, None
-    whole = np.array(durations) * measurement.calls_per_sample
-    arrivals = arrivals_of(np.array(starts), whole)
+    begun, lasted = np.array(starts), np.array(durations)
+    arrivals = None
+    if facts.backend == "nccl":
+        # Ranks are aligned on the device, after the host's reading: who comes late is not in these times.
+        begun = np.broadcast_to(begun.min(axis=0), begun.shape)
+    else:
+        arrivals = arrivals_of(begun, lasted)
     finding = classify(
-        np.array(starts),
-        whole,
+        begun,
+        lasted,
         clock_uncertainty_s=facts.clock_uncertainty_s,
+        barrier_s=facts.barrier_s,
         ends_together=TRAITS[point.collective].ends_together,
     )
-    return arrivals, finding
+    if finding is None:
+        return arrivals, None
+    return arrivals, dataclasses.replace(finding, ranks=tuple(ranks[place] for place in finding.ranks))
 
 
-def _label(finding: Finding, ranks: tuple[int, ...]) -> str:
-    """``late rank 2``, ``slow rank 1, 3``, ``single stall at 1.2 s``: in ranks of the run."""
+def _label(finding: Finding) -> str:
+    """``late rank 2``, ``slow rank 1, 3``, ``single stall at 1.2 s``."""
     if finding.kind is Kind.single_stall:
         assert finding.at_s is not None
         return f"{finding.kind.value} at {units.format_seconds(finding.at_s)}"
-    named = ", ".join(str(ranks[place]) for place in finding.ranks)
+    named = ", ".join(map(str, finding.ranks))
     return f"{finding.kind.value} {named}".strip()
 
 

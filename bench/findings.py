@@ -56,7 +56,7 @@ def _what(manifest: RunManifest, rows: Sequence[SummaryRow], num_invalid: int, o
     if any(row.num_wrong_elements is None for row in with_data):
         return f"{text}; too many ranks for this data type to be checked."
     return (
-        f"{text}; the result of every call was checked, each element, and was right."
+        f"{text}; the result of every timed call was checked, each element, and was right."
         if with_data
         else f"{text}."
     )

@@ -41,7 +41,7 @@ class Record:
         is_bucket_dominated: emulation: the message is too small for the link's rate to matter.
         busy_share, steal_share: of all processors of rank 0's machine during the point; None where unknown.
         stop_reason: ``planned`` (a fixed number of samples), ``interval`` (narrow enough), ``time`` (timing.fill_s),
-            ``max_iterations``, ``budget`` or ``interrupted``.
+            ``max_iterations``, ``budget``, ``interrupted`` or, without samples, ``timeout``.
         num_rejected: samples left out because a host was slower than its device.
         num_bad: samples that were no positive, finite time; they fail the point.
         num_checked_calls: calls of one rank whose whole result was checked.

@@ -4,11 +4,13 @@ import functools
 import itertools
 import json
 import signal
+import statistics
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import bench
 from bench import exits, provenance
@@ -23,6 +25,7 @@ from bench.launch.sockets import check_sockets
 from bench.launch.watch import watched
 from bench.measure.clock import clock_offset
 from bench.measure.engine import stopwatch_for
+from bench.measure.loop import Stopwatch
 from bench.measure.ranks import Ranks
 from bench.measure.watchdog import Watchdog
 from bench.model.fabric import Network
@@ -31,6 +34,13 @@ from bench.record import RunManifest
 from bench.run_folder import RunFolder
 from bench.summary import summary_rows
 from bench.sweep import Sweep
+
+BARRIERS: Final = 31
+"""So many barriers tell how far apart ranks leave one; some milliseconds in all."""
+
+LINGER_S: Final = 2.0
+"""A rank whose deadline has passed stays so long before it ends: the others, whose deadlines were set within a block of half
+a second, then write their stacks before they see a closed connection."""
 
 
 class Reporter(Protocol):
@@ -97,6 +107,7 @@ def run_rank(
             hosts=hosts,
             net=network_of(config, kind, hosts, links),
             clock_uncertainty_s=clock.uncertainty_s,
+            barrier_s=_barrier_s(ranks, stopwatch),
             forced_algorithm=_forced_algorithm(config),
         ),
         stopwatch=stopwatch,
@@ -121,11 +132,23 @@ def run_rank(
     watchdog.folder = Path(config.run_dir) / run_id
     if sweep.folder is not None:
         watchdog.on_timeout = functools.partial(_finish_hung, sweep, sweep.folder)
+    else:
+        watchdog.on_timeout = lambda _sentence: time.sleep(LINGER_S)
     if sweep.folder is None or identity.source == "linerate":
         # Our own launcher is the parent, which finishes for rank 0.
         return _measure_and_finish(sweep, reporter)
     with watched(sweep.folder):
         return _measure_and_finish(sweep, reporter)
+
+
+def _barrier_s(ranks: Ranks, stopwatch: Stopwatch) -> float:
+    """Median duration of a barrier when nothing else is done, on the slowest rank."""
+    durations_s = []
+    for _ in range(BARRIERS):
+        begun_s = stopwatch.now_s()
+        ranks.barrier()
+        durations_s.append(stopwatch.now_s() - begun_s)
+    return ranks.largest([statistics.median(durations_s)])[0]
 
 
 def _forced_algorithm(config: BenchConfig) -> str | None:
@@ -143,6 +166,7 @@ def _measure_and_finish(sweep: Sweep, reporter: Reporter) -> int:
         try:
             status = sweep.run()
         except (RuntimeError, OSError, MemoryError) as error:
+            sweep.watchdog.disarm()  # if it is giving up already, it has more to say, and this thread stays there
             # A peer that died shows as a RuntimeError; a full disk or too little memory is rank 0's own end.
             if folder is not None:
                 what = "rank 0 lost the others" if isinstance(error, RuntimeError) else "rank 0"

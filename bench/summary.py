@@ -171,7 +171,7 @@ def _everyone_slow(record: Record, verdict: str, other_efficiency: float) -> Fin
     if record.finding is not None:
         # On a slow ring some ranks end a little before the others, and yet all are slow.
         is_all = min(record.rank_mean_s) * REACHED > record.predicted_time_s
-        if not (record.finding.startswith(Kind.slow_rank.value) and is_all):
+        if record.finding.startswith(Kind.late_rank.value) or not is_all:
             return None
     if not _is_valid(record) or record.is_bucket_dominated or other_efficiency >= BACKEND_EVIDENCE:
         return None
@@ -235,7 +235,9 @@ def _row(record: Record, verdict: str, other_efficiency: float) -> SummaryRow:
         efficiency=share,
         bound_by=verdict,
         num_wrong_elements=record.num_wrong_elements,
-        warnings="; ".join(_warnings(record, verdict, share, other_efficiency, everyone)),
+        warnings="; ".join(
+            text.replace("; ", ", ") for text in _warnings(record, verdict, share, other_efficiency, everyone)
+        ),
         calls_per_sample=record.calls_per_sample,
         stop_reason=record.stop_reason,
         num_rejected=record.num_rejected,

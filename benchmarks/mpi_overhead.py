@@ -86,7 +86,7 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--starts", type=int, default=8, metavar="N", help="pairs of processes; an interval needs 6")
     add("--sizes", nargs="+", type=parse_bytes, default=[8, 2**16, 2**20, 2**24], metavar="BYTES")
-    add("--quads", type=int, default=5, metavar="N", help="ABBA groups of blocks in each start, way and size")
+    add("--quads", type=int, default=3, metavar="N", help="ABBA groups of blocks in each start, way and size")
     add("--calls", type=int, default=200, metavar="N", help="calls in each block; fewer of long messages")
     add("--out", type=Path, metavar="FILE.md", help="also write the table there")
     options = parser.parse_args()

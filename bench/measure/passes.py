@@ -6,10 +6,11 @@ cold        as latency, on buffers that have left the cache since they were last
 graph       as bandwidth, the calls replayed from a CUDA graph
 overlap     one call beside a matrix product, and each of the two alone
 
-Every call of every pass has its result checked, outside the clock.
+Every timed call of every pass has its result checked, outside the clock.
 """
 
 import math
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -37,6 +38,9 @@ MAX_COLD_SLOTS: Final = 256
 
 SHORT_CALL_S: Final = 1e-3
 """Calls that take longer than this are not measurably slower after the pause of a check (some 10 to 100 us)."""
+
+SETTLING_CALLS: Final = 7
+"""Calls, and products, whose median tells the overlap pass how much to compute."""
 
 MATRIX_ROWS: Final = 256
 """Side of the matrix product that the overlap pass computes with, as often as it takes to last as long as the call."""
@@ -152,7 +156,7 @@ class Bandwidth(Arm):
     """Calls queued back to back, no alignment and no event between them."""
 
     def set_up(self) -> None:
-        number = max(2, min(QUEUED_CALLS, POOL_BYTES // max(1, self.workload.num_bytes)))
+        number = max(2, min(QUEUED_CALLS, POOL_BYTES // max(1, self.workload.most_bytes)))
         self.slots += [self.workload.slot() for _ in range(number - 1)]
         self.calls_per_sample *= number
         calls = [slot.call for slot in self.slots]
@@ -250,11 +254,12 @@ class Overlap(Arm):
 
     def settle(self, call_s: float, agree: Callable[[float], float]) -> None:
         """Choose how many products last about as long as the call alone; the same number on every rank."""
+        slot = self.slots[0]
+        calls_s = [self._one(slot, slot.call, -1).duration_s for _ in range(SETTLING_CALLS)]
         self._num_products = 1
-        for _ in range(3):
-            self.setting.timed(self._compute, -1)
-        one_s = min(self.setting.timed(self._compute, -1).duration_s for _ in range(5))
-        self._num_products = max(1, round(call_s / agree(one_s)))
+        products_s = [self.setting.timed(self._compute, -1).duration_s for _ in range(SETTLING_CALLS)]
+        typical_s, one_s = agree(statistics.median(calls_s)), agree(statistics.median(products_s))
+        self._num_products = max(1, round(typical_s / one_s))
 
     def take(self, iteration: int) -> Sample:
         slot = self.slots[0]

@@ -62,6 +62,11 @@ class Workload:
             return self._original.nbytes
         return sum(part.nbytes for part in (self._contents.sent, self._contents.expected) if part is not None)
 
+    @property
+    def most_bytes(self) -> int:
+        """Memory of one slot's buffers on the rank that has most; the same number on every rank."""
+        return 2 * self._spec.count * self._spec.pattern.dtype.num_bytes
+
     def slot(self) -> "Slot":
         """Fresh buffers and their call.
 

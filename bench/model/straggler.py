@@ -190,8 +190,8 @@ def _behind(when_s: Matrix, headline_s: float, unsure_s: float) -> tuple[tuple[i
     """The ranks, at most half of them, that come clearly after all others to nearly every call, and by how much.
 
     They are those above the widest gap between the ranks' medians. What counts is, per call, the first of them against
-    the last of the others. Its median must be `MIN_SHARE` of the headline and `APART` times the noise: how far the others
-    lie apart, how much it varies itself (both in the median call), and how sure the clocks are.
+    the last of the others. Its median, less what clocks may be off, must be `MIN_SHARE` of the headline and `APART` times
+    the noise: how far the others lie apart in the median call, or how far its own quartiles do.
     """
     num_ranks = len(when_s)
     if num_ranks < 2:
@@ -206,9 +206,8 @@ def _behind(when_s: Matrix, headline_s: float, unsure_s: float) -> tuple[tuple[i
     noise_s = max(
         float(np.median(np.ptp(when_s[others], axis=0))),
         float(np.subtract(*np.quantile(gap_s, (0.75, 0.25)))),
-        unsure_s,
     )
-    is_apart = median_s >= max(MIN_SHARE * headline_s, APART * noise_s)
+    is_apart = median_s - unsure_s >= max(MIN_SHARE * headline_s, APART * noise_s)
     if not is_apart or np.mean(gap_s >= median_s / 2) < NEARLY_ALWAYS:
         return None
     return tuple(sorted(int(rank) for rank in behind)), median_s

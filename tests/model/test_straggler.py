@@ -212,6 +212,15 @@ def test_clocks_that_are_off_accuse_nobody_and_hide_nobody(seed: int, call_s: fl
     assert unsure is None
 
 
+@pytest.mark.parametrize("ends_together", [True, False])
+def test_late_means_by_more_than_clocks_may_be_off(ends_together: bool) -> None:
+    """Late by 0.5 of 1.5 s: what is left of it has to be a tenth. Where all end together, short times still tell."""
+    point = late((np.tile(3.0 * np.arange(10), (4, 1)), np.full((4, 10), 1.0)), (2,), 0.5)
+    for unsure_s in (0.34, 0.36):
+        found = judged(point, ends_together=ends_together, clock_uncertainty_s=unsure_s)
+        assert (found is not None) == (ends_together or unsure_s == 0.34)
+
+
 @seeds
 def test_of_two_ranks_without_clocks_nobody_knows_which(seed: int) -> None:
     """A longer time may be that of a slow rank or that of one which waits."""
