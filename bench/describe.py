@@ -201,12 +201,14 @@ def _record(
     )
 
 
-def timeout_record(point: Point, facts: RunFacts) -> Record:
-    """The record of a point that did not come to its end: no samples, no prediction."""
+def timeout_records(point: Point, facts: RunFacts) -> list[Record]:
+    """The records of a point that did not come to its end, one for each group: no samples, no prediction."""
     nothing = Measurement(
         start_s=[[] for _ in facts.hosts],
         duration_s=[[] for _ in facts.hosts],
         calls_per_sample=1,
+        iterations=[],
+        is_host_bound=False,
         num_rejected=0,
         num_bad=0,
         first_call_s=[0.0] * len(facts.hosts),
@@ -217,11 +219,16 @@ def timeout_record(point: Point, facts: RunFacts) -> Record:
         stop_reason="timeout",
         clock_resolution_s=0.0,
     )
-    group = groups_of(point.group_kind, facts.hosts)[0]
-    record = _record(point, nothing, dataclasses.replace(facts, net=None), group, False, None, (None, None))
-    return dataclasses.replace(
-        record, status="timeout", first_call_s=None, clock_resolution_s=None, rank_mean_s=[]
-    )
+    facts = dataclasses.replace(facts, net=None)
+    return [
+        dataclasses.replace(
+            _record(point, nothing, facts, group, False, None, (None, None)),
+            status="timeout",
+            first_call_s=None,
+            clock_resolution_s=None,
+        )
+        for group in groups_of(point.group_kind, facts.hosts)
+    ]
 
 
 def group_network(net: Network | None, kind: str, collective: Collective) -> Network | None:
@@ -339,6 +346,10 @@ def _warnings(measurement: Measurement) -> list[str]:
         found.append("budget: fewer samples than planned; raise timing.budget_s")
     if measurement.stop_reason == "interrupted":
         found.append("interrupted: fewer samples than planned")
+    if measurement.is_host_bound:
+        found.append(
+            "host_bound: in most samples the device waited for the host, whose time is in them; see the bandwidth or graph pass"
+        )
     if measurement.num_rejected:
         found.append(
             f"rejected: {measurement.num_rejected} samples in which a host was slower than its device are left out"

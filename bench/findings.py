@@ -122,7 +122,7 @@ def _how_close(manifest: RunManifest, rows: Sequence[SummaryRow]) -> str:
 
 
 def _what_limits(rows: Sequence[SummaryRow]) -> str:
-    return f"{_small(rows)} {_large(rows)}"
+    return f"{_small(rows)} {_large(rows)}".strip()
 
 
 def _small(rows: Sequence[SummaryRow]) -> str:
@@ -158,7 +158,7 @@ def _large(rows: Sequence[SummaryRow]) -> str:
                 sentences.append(f"{_listed(names)} still by latency")
             case _:
                 sentences.append(f"{_listed(names)} by the {cause}")
-    return f"Large messages are limited: {'; '.join(sentences)}."
+    return f"Large messages are limited: {'; '.join(sentences)}." if sentences else ""
 
 
 def _best_over_same_links(rows: Sequence[SummaryRow]) -> float:

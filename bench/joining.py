@@ -82,7 +82,13 @@ def joined(config: BenchConfig, identity: RankIdentity) -> Iterator[Joined]:
 def _prepare_nccl(config: BenchConfig, stack: ExitStack) -> Path | None:
     """Variables that NCCL reads when its communicator is made: what is forced, and where it writes what it chose."""
     forced = config.nccl.environment(config.collectives)
-    os.environ.update({name: value for name, value in forced.items() if name not in os.environ})
+    for name, value in forced.items():
+        if os.environ.get(name, value) != value:
+            raise ValueError(
+                f"{name} is {os.environ[name]!r} in the environment, and the configuration asks for {value!r}; unset it, or "
+                "leave nccl.algorithm and nccl.protocol out"
+            )
+    os.environ.update(forced)
     if not config.nccl.read_log:
         return None
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="linerate-nccl-")))

@@ -27,6 +27,8 @@ _TORCH_PLACEMENTS: Final = {
     Collective.all_gather: BOTH,
     Collective.reduce_scatter: BOTH,
 }
+_OF_MESSAGES: Final = (Collective.send_recv, Collective.ping_pong)
+
 _MPI_PLACEMENTS: Final = {
     Collective.broadcast: IN_ONLY,
     Collective.all_to_allv: OUT_ONLY,
@@ -148,7 +150,7 @@ def _of_collective(
     points, reasons = [], []
     for measure_pass in dict.fromkeys(config.passes):
         for algorithm in config.algorithms.get(collective.value) or ALGORITHMS[collective.value][:1]:
-            reason = _reason_against(config.backend, collective, algorithm, measure_pass)
+            reason = _reason_against(config, collective, algorithm, measure_pass)
             if reason is not None:
                 reasons.append(f"{where}{'' if algorithm == 'native' else f' ({algorithm})'}: {reason}")
                 continue
@@ -200,12 +202,18 @@ def _reason_against_data(config: BenchConfig, collective: Collective) -> str | N
     return reason_against(config.backend, collective.value, config.dtype, config.reduce_op)
 
 
-def _reason_against(backend: str, collective: Collective, algorithm: str, measure_pass: str) -> str | None:
+def _reason_against(
+    config: BenchConfig, collective: Collective, algorithm: str, measure_pass: str
+) -> str | None:
+    backend = config.backend
+    is_of_messages = collective in _OF_MESSAGES or algorithm in ("pairwise", "chunked")
+    if backend == "gloo" and config.device == "cuda" and is_of_messages:
+        return "gloo sends messages between two ranks from host memory only; take device=cpu"
     if algorithm == "persistent" and backend != "mpi":
         return "persistent requests are MPI's; they need backend=mpi"
     if measure_pass == "graph" and backend != "nccl":
         return "graph pass: CUDA graphs need backend=nccl"
-    if collective is Collective.barrier and measure_pass in ("cold", "overlap"):
+    if collective is Collective.barrier and measure_pass in ("cold", "overlap", "graph"):
         return f"{measure_pass} pass: it has no buffers"
     if measure_pass == "overlap" and (algorithm != "native" or collective is Collective.ping_pong):
         return "overlap pass: the call cannot be split into starting and waiting"

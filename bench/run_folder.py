@@ -80,24 +80,41 @@ class RunFolder:
         start_s: Sequence[Sequence[float]],
         duration_s: Sequence[Sequence[float]],
         ranks: Sequence[int] | None = None,
+        iterations: Sequence[int] | None = None,
     ) -> None:
         """Add one finished point: its samples first, then the record that makes it count; both are synced.
 
         Shape: (num_ranks, num_samples) for both matrices, in seconds. ``ranks``: which ranks of the run the rows are;
-        the first ones unless given.
+        the first ones unless given. ``iterations``: the number of each sample, where some are left out.
         """
+        if duration_s and duration_s[0]:
+            self._append_samples(record, start_s, duration_s, ranks, iterations)
+        with (self.path / RECORDS).open("ab") as stream:
+            stream.write(record.to_line().encode() + b"\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def _append_samples(
+        self,
+        record: Record,
+        start_s: Sequence[Sequence[float]],
+        duration_s: Sequence[Sequence[float]],
+        ranks: Sequence[int] | None,
+        iterations: Sequence[int] | None,
+    ) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         parts = self.path / _PARTS
         parts.mkdir(exist_ok=True)
-        num_ranks, num_samples = len(duration_s), len(duration_s[0]) if duration_s else 0
+        num_ranks, num_samples = len(duration_s), len(duration_s[0])
+        numbers = list(range(num_samples)) if iterations is None else list(iterations)
         names = list(range(num_ranks)) if ranks is None else list(ranks)
         table = pa.table(
             {
                 "point_id": pa.array([record.point_id] * (num_ranks * num_samples), pa.string()),
                 "rank": pa.array([rank for rank in names for _ in range(num_samples)], pa.int32()),
-                "iteration": pa.array(list(range(num_samples)) * num_ranks, pa.int32()),
+                "iteration": pa.array(numbers * num_ranks, pa.int32()),
                 "start_s": pa.array([value for row in start_s for value in row], pa.float64()),
                 "duration_s": pa.array([value for row in duration_s for value in row], pa.float64()),
             }
@@ -108,10 +125,6 @@ class RunFolder:
         with part.with_suffix(".tmp").open("rb") as stream:
             os.fsync(stream.fileno())
         part.with_suffix(".tmp").replace(part)
-        with (self.path / RECORDS).open("ab") as stream:
-            stream.write(record.to_line().encode() + b"\n")
-            stream.flush()
-            os.fsync(stream.fileno())
 
     def write(self, name: str, text: str) -> None:
         """A file of the run, complete or absent."""

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import json
+import os
 import signal
 import statistics
 import sys
@@ -17,7 +18,7 @@ from bench import exits, provenance
 from bench.bmwg import bmwg_csv, bmwg_report
 from bench.capable import capable_plan
 from bench.config import BenchConfig
-from bench.describe import RunFacts, manifest_of, timeout_record
+from bench.describe import RunFacts, manifest_of, timeout_records
 from bench.joining import Joined
 from bench.launch.identity import OWN_PREFIX, RankIdentity
 from bench.launch.resolve import default_max_bytes, network
@@ -38,9 +39,12 @@ from bench.sweep import Sweep
 BARRIERS: Final = 31
 """So many barriers tell how far apart ranks leave one; some milliseconds in all."""
 
-LINGER_S: Final = 2.0
-"""A rank whose deadline has passed stays so long before it ends: the others, whose deadlines were set within a block of half
-a second, then write their stacks before they see a closed connection."""
+LINGER_S: Final = 10.0
+"""A rank other than 0 whose deadline has passed stays so long before it ends: the others, whose deadlines were set within a
+block of half a second, write their stacks before they see a closed connection, and rank 0 finishes the run folder."""
+
+LEAVING_S: Final = 30.0
+"""When all is on disk, the process group gets so long to come apart; then the process ends as it would have."""
 
 
 class Reporter(Protocol):
@@ -91,10 +95,11 @@ def run_rank(
         RuntimeError: a rank died or hung; what was measured before is on disk, the manifest says ``failed``.
     """
     ranks = member.ranks
+    watchdog.arm("the start", config.timing.timeout_s)
     hosts = _agree(config, ranks)
     links = json.loads(environ.get(f"{OWN_PREFIX}LINKS", "null"))
     plan = capable_plan(plan_points(config, hosts, default_max_bytes(config)), ranks)
-    check_sockets(config, hosts)
+    _check_sockets(config, hosts, ranks)
     stopwatch = stopwatch_for(ranks)
     clock = clock_offset(ranks, stopwatch.now_s)
     ranks.barrier()
@@ -112,6 +117,7 @@ def run_rank(
         ),
         stopwatch=stopwatch,
         origin_s=ranks.from_rank_0(stopwatch.now_s()) + clock.offset_s,
+        clock_offset_s=clock.offset_s,
         folder=None,
         watchdog=watchdog,
         is_stop_wanted=lambda: False,
@@ -139,6 +145,19 @@ def run_rank(
         return _measure_and_finish(sweep, reporter)
     with watched(sweep.folder):
         return _measure_and_finish(sweep, reporter)
+
+
+def _check_sockets(config: BenchConfig, hosts: list[str], ranks: Ranks) -> None:
+    """Limits differ from host to host: what one rank lacks ends the run on all, with its reason."""
+    reason = ""
+    try:
+        check_sockets(config, hosts)
+    except ValueError as error:
+        reason = str(error)
+    said = ranks.gathered_text(reason)
+    first = next((rank for rank, text in enumerate(said) if text), None)
+    if first is not None:
+        raise ValueError(f"rank {first} on {hosts[first]}: {said[first]}")
 
 
 def _barrier_s(ranks: Ranks, stopwatch: Stopwatch) -> float:
@@ -181,6 +200,9 @@ def _measure_and_finish(sweep: Sweep, reporter: Reporter) -> int:
             if sweep.config.timing.report == "bmwg":
                 _write_bmwg(folder)
             reporter.end(folder)
+    sweep.watchdog.on_timeout = None
+    sweep.watchdog.end = lambda: os._exit(status)
+    sweep.watchdog.arm("leaving the others", LEAVING_S)
     sweep.world.barrier()
     return status
 
@@ -196,8 +218,9 @@ def _write_bmwg(folder: RunFolder) -> None:
 
 def _finish_hung(sweep: Sweep, folder: RunFolder, what: str) -> None:
     """Called by the watchdog of rank 0 while its main thread is stuck: the point is a time-out, and the run has failed."""
-    if sweep.current is not None:
-        folder.append(timeout_record(sweep.current, sweep.facts), [], [])
+    for point in sweep.current:
+        for record in timeout_records(point, sweep.facts):
+            folder.append(record, [], [])
     _finish_failed(folder, f"{what}; stacks of the ranks are in stacks/")
 
 

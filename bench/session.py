@@ -141,7 +141,7 @@ def _measure(resolved: Resolved, output_format: str) -> tuple[int, Path | None]:
     watchdog = Watchdog(identity.rank)
     try:
         with joined(config, identity) as member:
-            watchdog.end = member.abort
+            watchdog.end = member.abort if identity.rank == 0 else None
             status = run_rank(config, resolved.kind, identity, member, reporter, os.environ, watchdog)
     except ValueError as error:
         if identity.rank == 0:

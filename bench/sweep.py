@@ -1,5 +1,6 @@
 """`Sweep`: the points of one run, measured one after the other by every rank; rank 0 writes them down."""
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from bench import counters, exits
 from bench.config import BenchConfig
 from bench.describe import RunFacts, records_of
 from bench.measure.capability import travels_as_bytes
+from bench.measure.clock import clock_offset
 from bench.measure.data import Pattern, pattern
 from bench.measure.engine import Measurement, Surroundings, measure, setting_of
 from bench.measure.loop import Stopwatch
@@ -45,12 +47,13 @@ class Sweep:
     facts: RunFacts
     stopwatch: Stopwatch
     origin_s: float
+    clock_offset_s: float
     folder: RunFolder | None
     watchdog: Watchdog
     is_stop_wanted: Callable[[], bool]
     chosen_algorithm: Callable[[Point], str | None]
     report: Callable[[int, int, Point], None]
-    current: Point | None = field(default=None, init=False)
+    current: tuple[Point, ...] = field(default=(), init=False)
 
     def run(self) -> int:
         """Measure every point; returns the exit status, the same on every rank."""
@@ -60,20 +63,26 @@ class Sweep:
         kind = WORLD
         num_done, num_failed, was_stopped = 0, 0, False
         for number, batch in enumerate(batches, start=1):
+            self.watchdog.arm(f"agreeing on {batch[0].point_id}", self.config.timing.timeout_s)
             self._agree(batch)
+            if (
+                self.facts.clock_uncertainty_s > 0
+            ):  # clocks of several machines drift apart by some us a second
+                self._renew_clock()
             if batch[0].group_kind != kind:
                 self._leave(group)
                 kind = batch[0].group_kind
                 group = self._enter(kind)
             if self.world.rank == 0:
                 self.report(number, len(batches), batch[0])
-            self.current = batch[0]
+            self.current = tuple(batch)
             meter.shares()
             done, failed, was_stopped = self._measure_batch(batch, group, meter)
+            self.current = ()
             num_done, num_failed = num_done + done, num_failed + failed
             if was_stopped:
                 break
-        self.watchdog.disarm()
+        self.watchdog.arm("leaving the groups", self.config.timing.timeout_s)
         self._leave(group)
         if was_stopped:
             return exits.INTERRUPTED
@@ -120,7 +129,7 @@ class Sweep:
         for record, ranks in records:
             starts = [measurement.start_s[rank] for rank in ranks]
             durations = [measurement.duration_s[rank] for rank in ranks]
-            self.folder.append(record, starts, durations, ranks)
+            self.folder.append(record, starts, durations, ranks, measurement.iterations)
 
     def _surroundings(self, groups: Sequence[Group]) -> Surroundings:
         faults = RankFaults(self.config.emulation.faults, self.world.rank)
@@ -140,8 +149,7 @@ class Sweep:
         )
 
     def _arm_watchdog(self, seconds: float) -> None:
-        assert self.current is not None
-        self.watchdog.arm(self.current.point_id, seconds)
+        self.watchdog.arm(self.current[0].point_id, seconds)
 
     def _pattern(self, point: Point, group: Ranks, groups: Sequence[Group]) -> Pattern:
         """Groups send different data, so that a message that strays into another group shows."""
@@ -190,6 +198,12 @@ class Sweep:
                 f"ranks {differing} are about to measure something else than rank 0 ({batch[0].point_id} here); start all "
                 "ranks with the same overrides and the same installation"
             )
+
+    def _renew_clock(self) -> None:
+        clock = clock_offset(self.world, self.stopwatch.now_s)
+        self.origin_s += clock.offset_s - self.clock_offset_s
+        self.clock_offset_s = clock.offset_s
+        self.facts = dataclasses.replace(self.facts, clock_uncertainty_s=clock.uncertainty_s)
 
     def _enter(self, kind: str) -> Ranks:
         if kind == WORLD:

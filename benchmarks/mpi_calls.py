@@ -4,7 +4,7 @@ The ways are compared inside one pair of processes, on the same torch tensors an
 in turns: a loop in C (`mpi_loop.c`, as a library), mpi4py with arguments of several kinds, and ctypes on the library that
 mpi4py has loaded. Each start of the processes gives one median per way; the table shows medians over starts.
 
-    python benchmarks/mpi_calls.py [--starts 6] [--out FILE.md]
+    python benchmarks/mpi_calls.py [--starts 6] [--out docs/measured/mpi-calls.md]
 
 It needs mpi4py, mpirun and mpicc of the same MPI, and two processors.
 """

@@ -64,7 +64,8 @@ class ScriptedStopwatch:
         self._durations_s = list(durations_s)
         self._now_s = 100.0
 
-    def time(self, operation: Callable[[], object]) -> Sample:
+    def time(self, operation: Callable[[], object], align: Callable[[], object]) -> Sample:
+        align()
         operation()
         start_s = self._now_s
         duration_s = self._durations_s.pop(0) if len(self._durations_s) > 1 else self._durations_s[0]

@@ -34,7 +34,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TorchRanks]:
     dist.init_process_group(
         "gloo", init_method=f"file://{store}", rank=0, world_size=1, timeout=datetime.timedelta(seconds=30)
     )
-    yield TorchRanks(rank=0, size=1, backend="gloo", device=torch.device("cpu"))
+    yield TorchRanks(rank=0, size=1, backend="gloo", device=torch.device("cpu"), timeout_s=30)
     dist.destroy_process_group()
 
 
@@ -71,7 +71,7 @@ def test_a_probe_reports_what_the_backend_says(alone: TorchRanks) -> None:
 
 
 def test_a_probe_is_for_one_rank_alone() -> None:
-    pair = TorchRanks(rank=0, size=2, backend="gloo", device=torch.device("cpu"))
+    pair = TorchRanks(rank=0, size=2, backend="gloo", device=torch.device("cpu"), timeout_s=30)
     with pytest.raises(ValueError, match=r"needs a group of one rank, this one has 2"):
         probe(pair, "all_reduce", "float32", "sum")
 

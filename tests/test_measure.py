@@ -153,11 +153,11 @@ def test_samples_in_which_the_host_was_late_are_left_out() -> None:
     class LateStopwatch(ScriptedStopwatch):
         calls = 0
 
-        def time(self, operation: Any) -> Any:
+        def time(self, operation: Any, align: Any) -> Any:
             import dataclasses
 
             self.calls += 1
-            return dataclasses.replace(super().time(operation), was_late_host=self.calls == 4)
+            return dataclasses.replace(super().time(operation, align), was_late_host=self.calls == 4)
 
     (found,) = measured(Alone(), FEW, LateStopwatch([1.0, 1.0, 5.0, 7.0, 6.0, 8.0]))
     assert found.duration_s == [[5.0, 6.0, 8.0]] and found.num_rejected == 1
@@ -183,14 +183,15 @@ def test_every_call_is_checked_and_right_data_count_no_wrong_element(measure_pas
 
 
 @pytest.mark.parametrize("measure_pass", ON_CPU)
-@pytest.mark.parametrize("collective", [Collective.all_reduce, Collective.all_gather, Collective.all_to_all])
+@pytest.mark.parametrize("collective", [Collective.all_reduce, Collective.all_gather])
+@pytest.mark.parametrize("duration_s", [1e-4, 1e-2])
 def test_one_corrupted_element_anywhere_in_any_call_is_caught(
-    measure_pass: str, collective: Collective
+    measure_pass: str, collective: Collective, duration_s: float
 ) -> None:
-    """100 times of 100, at a random position of a random call, one bit."""
-    chance = random.Random(f"{measure_pass} {collective}")
+    """100 times of 100, at a random position of a random call, one bit; short calls have untimed ones before them."""
+    chance = random.Random(f"{measure_pass} {collective} {duration_s}")
     world = Alone()
-    measured(world, FEW, ScriptedStopwatch([1e-3]), measure_pass, (collective,))
+    measured(world, FEW, ScriptedStopwatch([duration_s]), measure_pass, (collective,))
     num_calls = world.num_calls
     for _ in range(100):
         victim = chance.randrange(num_calls)
@@ -200,7 +201,8 @@ def test_one_corrupted_element_anywhere_in_any_call_is_caught(
                 raw = job.recv.view(torch.uint8)
                 raw[chance.randrange(len(raw))] ^= 1 << chance.randrange(8)
 
-        (found,) = measured(Alone(corrupt), FEW, ScriptedStopwatch([1e-3]), measure_pass, (collective,))
+        clock = ScriptedStopwatch([duration_s])
+        (found,) = measured(Alone(corrupt), FEW, clock, measure_pass, (collective,))
         assert found.num_wrong == [1]
 
 

@@ -297,7 +297,7 @@ def test_persistent_requests_are_those_of_mpi(backend: str, collective: Collecti
     [
         ("latency", "gloo", set()),
         ("bandwidth", "gloo", set()),
-        ("graph", "nccl", set()),
+        ("graph", "nccl", {"barrier"}),
         ("graph", "gloo", set(NAMES)),
         ("graph", "mpi", set(NAMES)),
         ("cold", "gloo", {"barrier"}),

@@ -17,6 +17,7 @@ from bench.launch import emulated
 from bench.launch.identity import RankIdentity, discover, is_mpi
 from bench.launch.shaping import LinkShape, link_shape, prime_bytes
 from bench.launch.sockets import check_sockets
+from bench.measure.cache import processor_cache_bytes
 from bench.model import units
 from bench.model.fabric import Network, emulated_network, real_network
 from bench.model.framing import Transport
@@ -29,7 +30,11 @@ RANK_BYTES: Final = 223 * 10**6
 """Resident memory of one rank before it has buffers: importing torch 2.13 (CPU build) takes 223 MB, measured."""
 
 POOLED_BYTES: Final = 2**29
-"""What the passes that queue calls or rotate buffers hold beside that, at most (`bench.measure.passes`)."""
+"""What the passes that queue calls or rotate buffers hold beside that, at most: buffers, and twice as much for what they
+are put back from (`bench.measure.passes`, ``POOL_BYTES``)."""
+
+CACHE_MULTIPLE: Final = 2
+"""The cold pass reads twice the cache (`bench.measure.passes`)."""
 
 BUFFERS_PER_MESSAGE: Final = 8
 """Input, output, expected values, and the whole numbers they are made from (int64) while data are made or checked."""
@@ -318,6 +323,8 @@ def _check_memory(config: BenchConfig, kind: str, size: int) -> None:
     on_host_bytes = largest * BUFFERS_PER_MESSAGE if config.backend != "nccl" else 0
     if {"bandwidth", "graph", "cold"} & set(config.passes) and config.backend != "nccl":
         on_host_bytes += POOLED_BYTES
+    if "cold" in config.passes and config.backend != "nccl":
+        on_host_bytes += CACHE_MULTIPLE * (processor_cache_bytes() or 0)
     needed = size * (RANK_BYTES + on_host_bytes)
     available = psutil.virtual_memory().available
     if needed > available:

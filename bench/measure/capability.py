@@ -143,6 +143,8 @@ def probe(alone: "Ranks", collective: str, dtype: str, reduce_op: str | None) ->
     if not is_in_place:
         spoil(recv, right)
     counts = (send.nbytes if as_bytes else _PROBED_ELEMENTS,) if which is Collective.all_to_allv else None
+    if alone.is_on_gpu:
+        torch.cuda.synchronize(alone.device)
     try:
         alone.prepare(
             Job(

@@ -53,8 +53,7 @@ def clock_offset(ranks: Ranks, now_s: Callable[[], float], clock_name: str | Non
 
 
 def _ask(ranks: Ranks, peer: int, now_s: Callable[[], float]) -> tuple[float, float]:
-    question = torch.zeros(1, dtype=torch.float64, device=ranks.device)
-    answer = torch.zeros(1, dtype=torch.float64, device=ranks.device)
+    question, answer = torch.zeros((2, 1), dtype=torch.float64, device=_device(ranks))
     send = ranks.prepare_exchange([Message(tensor=question, peer=peer)], [])
     receive = ranks.prepare_exchange([], [Message(tensor=answer, peer=peer)])
     best = (0.0, float("inf"))
@@ -70,8 +69,7 @@ def _ask(ranks: Ranks, peer: int, now_s: Callable[[], float]) -> tuple[float, fl
 
 
 def _answer(ranks: Ranks, now_s: Callable[[], float]) -> None:
-    question = torch.zeros(1, dtype=torch.float64, device=ranks.device)
-    answer = torch.zeros(1, dtype=torch.float64, device=ranks.device)
+    question, answer = torch.zeros((2, 1), dtype=torch.float64, device=_device(ranks))
     receive = ranks.prepare_exchange([], [Message(tensor=question, peer=0)])
     send = ranks.prepare_exchange([Message(tensor=answer, peer=0)], [])
     for _ in range(ROUNDS):
@@ -79,6 +77,11 @@ def _answer(ranks: Ranks, now_s: Callable[[], float]) -> None:
         question.item()  # on a GPU: wait until it is there
         answer[0] = now_s()
         send()()
+
+
+def _device(ranks: Ranks) -> torch.device:
+    """gloo puts messages between two ranks on its sockets straight from memory, which must be the host's."""
+    return ranks.device if ranks.backend == "nccl" else torch.device("cpu")
 
 
 def _boot_id() -> str:

@@ -4,6 +4,7 @@ Several arms (a call in place and out of place, say) take their samples in turn,
 whatever changes with time reaches all of them alike; each keeps samples of its own.
 """
 
+import functools
 import gc
 import math
 import time
@@ -15,13 +16,16 @@ import torch
 
 from bench.measure.loop import Sample, Stopwatch
 from bench.measure.passes import Arm, Setting
-from bench.measure.ranks import Ranks
+from bench.measure.ranks import Call, Ranks
 from bench.measure.stopwatch import CudaStopwatch, HostStopwatch, SynchronisingStopwatch
 from bench.model.interval import is_narrow_enough
 from bench.model.timing import TimingPlan
 
 BLOCK_S: Final = 0.5
 """Ranks agree on going on after blocks of about so long, so that an interrupt or the end of a budget takes effect."""
+
+FIRST_BLOCK: Final = 4
+"""Samples of the first block, which then grow to `BLOCK_S`: one lucky warm-up must not plan for minutes."""
 
 LOOK_FACTOR: Final = 1.25
 """The interval of the median is looked at when the samples have grown by so much: looking more often makes it stop by luck."""
@@ -38,6 +42,8 @@ class Measurement:
     Attributes:
         start_s, duration_s: shape (num_ranks, num_samples), seconds. Starts count from the origin of the run, on the
             time axis of rank 0. Durations are those of one call: a sample's divided by ``calls_per_sample``.
+        iterations: number of each sample that is kept; shape (num_samples,).
+        is_host_bound: in most samples a host was slower than its device, so that host time is in them; all are kept.
         num_rejected: samples left out on all ranks, because a host was slower than its device.
         num_bad: samples left out because they were no positive, finite time.
         first_call_s: the first call of all, connections included; shape (num_ranks,).
@@ -52,6 +58,8 @@ class Measurement:
     start_s: list[list[float]]
     duration_s: list[list[float]]
     calls_per_sample: int
+    iterations: list[int]
+    is_host_bound: bool
     num_rejected: int
     num_bad: int
     first_call_s: list[float]
@@ -101,12 +109,21 @@ def setting_of(around: Surroundings) -> Setting:
     plan, world = around.plan, around.world
     prime = torch.empty((2, plan.prime_bytes), dtype=torch.uint8, device=world.device)
 
-    def align(iteration: int) -> None:
+    barrier = world.barrier_call()
+    if around.before_call is None and not (plan.prime_bytes and world.size > 1):
+        return Setting(
+            stopwatch=around.stopwatch, align=lambda _iteration: barrier, inside_call=around.inside_call
+        )
+
+    def align_with_more(iteration: int) -> None:
         if plan.prime_bytes and world.size > 1:
             world.send_around(prime[0], prime[1])
-        world.barrier()
+        barrier()
         if around.before_call is not None:
             time.sleep(around.before_call(iteration))
+
+    def align(iteration: int) -> Call:
+        return functools.partial(align_with_more, iteration)
 
     return Setting(stopwatch=around.stopwatch, align=align, inside_call=around.inside_call)
 
@@ -137,6 +154,7 @@ def _warm_up(arms: Sequence[Arm], around: Surroundings) -> tuple[float, float]:
     call_s = round_s = 0.0
     # The first call is a warm-up too, and at least one more tells how long things take when connections are open.
     for _ in range(max(1, around.plan.num_warmups - 1)):
+        around.arm_watchdog(around.plan.timeout_s)
         begun_s = time.monotonic()
         durations = [arm.take(-1).duration_s for arm in arms]
         round_s, call_s = world.largest([time.monotonic() - begun_s, max(durations)])
@@ -149,20 +167,25 @@ def _warm_up(arms: Sequence[Arm], around: Surroundings) -> tuple[float, float]:
 def _sample(arms: Sequence[Arm], samples: list[list[Sample]], around: Surroundings, round_s: float) -> str:
     """Fill ``samples``; returns why it stopped."""
     plan, world = around.plan, around.world
-    block = max(1, int(BLOCK_S / round_s))
+    block = min(FIRST_BLOCK, max(1, int(BLOCK_S / round_s)))
     next_look = plan.min_iterations
     begun_s = time.monotonic()
     while True:
         taken = len(samples[0])
         goal = plan.num_iterations or min(next_look, plan.max_iterations)
         around.arm_watchdog(plan.timeout_s + BLOCK_S)
+        block_begun_s = time.monotonic()
         for iteration in range(taken, min(taken + block, max(goal, taken + 1))):
             order = range(len(arms)) if iteration % 2 == 0 else reversed(range(len(arms)))
             for place in order:
                 samples[place].append(arms[place].take(iteration))
+        num_new = len(samples[0]) - taken
         taken = len(samples[0])
-        elapsed_s = time.monotonic() - begun_s
-        elapsed_s, stop = world.largest([elapsed_s, float(around.is_stop_wanted())])
+        now_s = time.monotonic()
+        elapsed_s, block_s, stop = world.largest(
+            [now_s - begun_s, now_s - block_begun_s, float(around.is_stop_wanted())]
+        )
+        block = max(1, min(2 * block, int(BLOCK_S * num_new / max(block_s, 1e-6))))
         if stop:
             return "interrupted"
         if plan.num_iterations is not None and taken >= plan.num_iterations:
@@ -206,6 +229,8 @@ def _counted_bytes(arm: Arm, around: Surroundings, call_s: float) -> list[float]
         world.barrier()
         for _ in range(num_calls):
             arm.slots[0].prepare()
+            if world.is_on_gpu:
+                torch.cuda.synchronize(world.device)
             arm.slots[0].call()
             arm.check(arm.slots[0])
         world.barrier()
@@ -231,13 +256,17 @@ def _exchanged(
     columns |= arm.extras()
     everyones = {name: world.gathered(values) for name, values in columns.items()}
     # What is no time, or the host's instead of the device's, on any rank is left out on all.
+    times = [rows for name, rows in everyones.items() if name not in ("start", "late")]
     is_bad = [
-        not all(0 < value < math.inf for value in column)
-        for column in zip(*everyones["duration"], strict=True)
+        not all(0 < value < math.inf for column in columns_of_one for value in column)
+        for columns_of_one in zip(*(zip(*rows, strict=True) for rows in times), strict=True)
     ]
     is_late = [any(column) for column in zip(*everyones["late"], strict=True)]
-    if all(is_late):
-        is_late = [False] * len(is_late)  # this host is always slower: its times are what there is
+    is_host_bound = sum(is_late) > len(is_late) / 2
+    if is_host_bound:
+        is_late = [False] * len(
+            is_late
+        )  # to leave most of them out would be a choice; the record says what they are
     is_kept = [not (bad or late) for bad, late in zip(is_bad, is_late, strict=True)]
     kept = {
         name: [[value for value, keep in zip(row, is_kept, strict=True) if keep] for row in rows]
@@ -248,6 +277,8 @@ def _exchanged(
         start_s=kept["start"],
         duration_s=kept["duration"],
         calls_per_sample=arm.calls_per_sample,
+        iterations=[number for number, keep in enumerate(is_kept) if keep],
+        is_host_bound=is_host_bound,
         num_rejected=sum(late and not bad for bad, late in zip(is_bad, is_late, strict=True)),
         num_bad=sum(is_bad),
         first_call_s=[row[2] / arm.workload.messages_per_call for row in other],

@@ -32,6 +32,6 @@ class Stopwatch(Protocol):
         """Monotonic time of this rank, in seconds; only differences mean anything."""
         ...
 
-    def time(self, operation: Callable[[], object]) -> Sample:
-        """Run ``operation`` once."""
+    def time(self, operation: Callable[[], object], align: Callable[[], object]) -> Sample:
+        """Bring the ranks together with ``align``, then run ``operation`` once; nothing lies between the two but the clock."""
         ...

@@ -6,6 +6,7 @@ a partial of mpi4py's own method, so that no Python frame is left between the cl
 
 import ctypes
 import functools
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
@@ -103,6 +104,10 @@ class MpiRanks(Ranks):
             torch.cuda.synchronize(self.device)
         self._comm.Barrier()
 
+    def barrier_call(self) -> Call:
+        call: Call = self._comm.Barrier
+        return self.barrier if self.is_on_gpu else call
+
     def share(self, mine: torch.Tensor) -> torch.Tensor:
         from mpi4py import MPI
 
@@ -133,6 +138,8 @@ class MpiRanks(Ranks):
             start()
             wait()
 
+        # A request holds buffers of the library until it is freed; when the process ends, MPI does that itself.
+        weakref.finalize(call, request.Free).atexit = False
         return call
 
     def _method(self, job: Job, prefix: str, suffix: str = "") -> Callable[..., Any]:
@@ -220,7 +227,7 @@ def joined_mpi(*, local_rank: int, device: str) -> Iterator[MpiRanks]:
     """Join MPI_COMM_WORLD. mpi4py finalises MPI when the process ends.
 
     Only the main thread talks to MPI, and says so: with mpi4py's own default, MPI_THREAD_MULTIPLE, Open MPI takes a lock in
-    every call, and an all_reduce of 8 B takes about half as long again (docs/measured/mpi-overhead.md).
+    every call (docs/measured/mpi-calls.md has what that costs an all_reduce of 8 B in C).
 
     Raises:
         RuntimeError: mpi4py found no MPI library.

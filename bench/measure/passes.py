@@ -9,7 +9,7 @@ overlap     one call beside a matrix product, and each of the two alone
 Every timed call of every pass has its result checked, outside the clock.
 """
 
-import math
+import dataclasses
 import statistics
 import time
 from collections.abc import Callable
@@ -42,6 +42,9 @@ SHORT_CALL_S: Final = 1e-3
 SETTLING_CALLS: Final = 7
 """Calls, and products, whose median tells the overlap pass how much to compute."""
 
+MATRIX_ROWS_ON_GPU: Final = 2048
+"""Large enough to keep all of a GPU busy for longer than a launch takes."""
+
 MATRIX_ROWS: Final = 256
 """Side of the matrix product that the overlap pass computes with, as often as it takes to last as long as the call."""
 
@@ -51,16 +54,15 @@ class Setting:
     """What every sample of a run has around it.
 
     Attributes:
-        align: brings the ranks together.
+        align: what brings the ranks together before this iteration.
         inside_call: seconds by which an injected fault delays the call of this iteration; 0 where there is none.
     """
 
     stopwatch: Stopwatch
-    align: Callable[[int], None]
+    align: Callable[[int], Call]
     inside_call: Callable[[int], float] | None = None
 
     def timed(self, operation: Call, iteration: int) -> Sample:
-        self.align(iteration)
         delay_s = self.inside_call(iteration) if self.inside_call is not None and iteration >= 0 else 0.0
         if delay_s > 0:
 
@@ -68,8 +70,8 @@ class Setting:
                 time.sleep(delay_s)
                 operation()
 
-            return self.stopwatch.time(delayed)
-        return self.stopwatch.time(operation)
+            return self.stopwatch.time(delayed, self.align(iteration))
+        return self.stopwatch.time(operation, self.align(iteration))
 
 
 @dataclass(eq=False)
@@ -144,11 +146,14 @@ class Latency(Arm):
 
     def take(self, iteration: int) -> Sample:
         slot = self.slots[0]
+        if self._spare is None:
+            return self._one(slot, slot.call, iteration)
+        self._spare.prepare()
         slot.prepare()
-        if self._spare is not None:
-            self._spare.call()
+        self.setting.timed(self._spare.call, -1)
         sample = self.setting.timed(slot.call, iteration)
         self.check(slot)
+        self.check(self._spare)
         return sample
 
 
@@ -206,7 +211,8 @@ class Cold(Arm):
         if cache_bytes is None:
             raise UnsupportedError("the size of the last-level cache is not known here")
         wanted_bytes = CACHE_MULTIPLE * cache_bytes
-        number = min(MAX_COLD_SLOTS, math.ceil(wanted_bytes / max(1, self.workload.num_bytes)) + 1)
+        # The same number on every rank, whatever its cache: making a persistent request is a collective call.
+        number = max(2, min(MAX_COLD_SLOTS, POOL_BYTES // max(1, self.workload.most_bytes)))
         self.slots += [self.workload.slot() for _ in range(number - 1)]
         filler_bytes = max(0, wanted_bytes - number * self.workload.num_bytes) // number
         self._filler = torch.zeros((number, filler_bytes), dtype=torch.uint8, device=self.device)
@@ -243,7 +249,8 @@ class Overlap(Arm):
         if post is None:
             raise UnsupportedError("this call cannot be split into starting and waiting")
         self._post = post
-        self._matrix = torch.ones((MATRIX_ROWS, MATRIX_ROWS), device=self.device) / MATRIX_ROWS
+        rows = MATRIX_ROWS if self.device.type == "cpu" else MATRIX_ROWS_ON_GPU
+        self._matrix = torch.ones((rows, rows), device=self.device) / rows
         self._product = torch.empty_like(self._matrix)
         self._num_products = 0
         self._alone_s: list[float] = []
@@ -268,7 +275,8 @@ class Overlap(Arm):
         both = self._one(slot, self._both, iteration)
         self._alone_s.append(alone.duration_s)
         self._compute_s.append(compute.duration_s)
-        return both
+        was_late = alone.was_late_host or compute.was_late_host or both.was_late_host
+        return dataclasses.replace(both, was_late_host=was_late)
 
     def forget(self) -> None:
         self._alone_s.clear()

@@ -51,6 +51,10 @@ class Ranks(ABC):
     def barrier(self) -> None:
         """Return once every rank has come here; on a GPU also wait until its stream is empty."""
 
+    def barrier_call(self) -> Call:
+        """`barrier` as the shortest way into the library."""
+        return self.barrier
+
     @abstractmethod
     def share(self, mine: torch.Tensor) -> torch.Tensor:
         """The tensor of every rank, in rank order. Shape: (n,) in, (size, n) out; on the CPU, any data type."""

@@ -39,10 +39,11 @@ class TorchRanks(Ranks):
         size: int,
         backend: str,
         device: torch.device,
+        timeout_s: float,
         group: dist.ProcessGroup | None = None,
     ) -> None:
         super().__init__(rank=rank, size=size, backend=backend, device=device)
-        self.group = group
+        self.group, self._timeout_s = group, timeout_s
 
     def prepare(self, job: Job) -> Call:
         return self._issue(job)
@@ -103,13 +104,15 @@ class TorchRanks(Ranks):
         self.barrier()  # so that connections of groups just left are closed before new ones open
         mine: TorchRanks | None = None
         for members in groups:
-            group = dist.new_group(list(members))  # every rank makes every group, in the same order
+            # Every rank makes every group, in the same order.
+            group = dist.new_group(list(members), timeout=datetime.timedelta(seconds=self._timeout_s))
             if self.rank in members:
                 mine = TorchRanks(
                     rank=list(members).index(self.rank),
                     size=len(members),
                     backend=self.backend,
                     device=self.device,
+                    timeout_s=self._timeout_s,
                     group=group,
                 )
         assert mine is not None
@@ -191,6 +194,9 @@ def _scatter(job: Job, ranks: TorchRanks) -> Callable[..., Any]:
 
 
 def _barrier(_job: Job, ranks: TorchRanks) -> Callable[..., Any]:
+    if ranks.backend == "nccl":
+        # dist.barrier() would block the host; what it queues is this.
+        return functools.partial(dist.all_reduce, torch.zeros(1, device=ranks.device), group=ranks.group)
     return functools.partial(dist.barrier, ranks.group)
 
 
@@ -251,5 +257,5 @@ def joined_torch(
         timeout=datetime.timedelta(seconds=timeout_s),
         **options,
     )
-    yield TorchRanks(rank=rank, size=size, backend=backend, device=where)
+    yield TorchRanks(rank=rank, size=size, backend=backend, device=where, timeout_s=timeout_s)
     dist.destroy_process_group()

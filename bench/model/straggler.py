@@ -24,8 +24,8 @@ MIN_SHARE: Final = 0.1
 0.9 of its ceiling, `bench.model.verdict`) lie that far apart."""
 
 APART: Final = 5.0
-"""A rank is off if its median is so many times the point's own noise (see `_behind`). Gloo on 2 processors, themselves
-in use by others: at most 2.6 at any point of runs without a fault, at least 10 with one rank late by 50 ms."""
+"""A rank is off if its median is so many times the point's own noise (see `_behind`). Gloo on 2 processors that others used
+too: without a fault 0.5 at most with 4 ranks and 2.6 with 2, with one rank late by 50 ms at least 10."""
 
 NEARLY_ALWAYS: Final = 0.8
 """Share of calls in which a rank must be off by half of its median at least; in half of them it is by definition."""
@@ -36,8 +36,9 @@ hand, nine in ten healthy ones over several nodes reached 0.79 of the ceiling of
 ones stayed below 0.72: 0.75 separates that sample, by construction and not by proof."""
 
 STALL_APART: Final = 6.0
-"""A stall stands out by so many times the point's own noise (see `_stall`). In the same runs without a fault the worst call
-stood out by more than 2.4, 3 and 3.8 times at 5, 2 and 0.7 % of the points, so that 6 is left to about one in 2000."""
+"""A stall stands out by so many times the point's own noise (see `_stall`). There the worst call of a point without a fault
+stood out by more than 2.4, 3 and 3.8 times at 6, 2 and 0.3 % of 600 points, and by 6 only where other programs had
+stopped it for 85 ms and more; a stall of 300 ms by 6 to 330 times, unless another one hit the same point."""
 
 FEW: Final = 0.1
 """A stall hits one call, or neighbours that are at most a tenth of all: what is more frequent belongs to the noise."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 LONGEST_S: Final = 7 * 24 * 3600
+MOST_WARMUPS: Final = 1000
 LARGEST_PRIME_BYTES: Final = 2**28
 
 
@@ -44,6 +45,8 @@ class TimingPlan:
         for key, least in (("num_warmups", 1), ("min_iterations", 1), ("max_iterations", 1)):
             if getattr(self, key) < least:
                 raise ValueError(f"timing.{key} is {getattr(self, key)}; it must be at least {least}")
+        if self.num_warmups > MOST_WARMUPS:
+            raise ValueError(f"timing.num_warmups is {self.num_warmups}; at most {MOST_WARMUPS} are made")
         if self.num_iterations is not None and self.num_iterations < 1:
             raise ValueError(
                 f"timing.num_iterations is {self.num_iterations}; it must be at least 1 (or null: as many as fit)"

@@ -17,18 +17,31 @@ HEADER = ("what", "measured", "95 % interval", "target", "met", "how")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the table. ``is_met`` is None where there is no target, or too few repetitions to say."""
+    """One line of the table.
+
+    Attributes:
+        is_met: None where there is no target, or too few repetitions to say.
+        is_clear: false where it is met only because the interval is too wide to say that it is missed.
+    """
 
     question: str
     measured: str
     interval: str = ""
     target: str = ""
     is_met: bool | None = None
+    is_clear: bool = True
     detail: str = ""
 
     @property
     def cells(self) -> tuple[str, ...]:
-        return (self.question, self.measured, self.interval, self.target, verdict(self.is_met), self.detail)
+        return (
+            self.question,
+            self.measured,
+            self.interval,
+            self.target,
+            verdict(self.is_met, is_clear=self.is_clear),
+            self.detail,
+        )
 
 
 def row(
@@ -56,6 +69,7 @@ def row(
         if target is None
         else f"<= {format(target, 'g') if shown is ratio_text else shown(target)}",
         is_met=None if target is None or decisive is None else decisive <= target,
+        is_clear=not is_low_enough or target is None or limits is None or limits[1] <= target,
         detail=detail,
     )
 
@@ -76,7 +90,10 @@ def interval_text(values: Sequence[float], shown: Callable[[float], str]) -> str
     return f"{shown(limits[0])} to {shown(limits[1])}" if limits else f"none from {len(values)}"
 
 
-def verdict(is_met: bool | None) -> str:
+def verdict(is_met: bool | None, *, is_clear: bool = True) -> str:
+    """A target that lies inside the interval counts as met, but the table says that this shows little."""
+    if is_met and not is_clear:
+        return "not excluded"
     return {True: "yes", False: "no", None: ""}[is_met]
 
 
