@@ -72,18 +72,19 @@ def _close(path: Path, exit_status: int, reason: str | None, logs: Path) -> int:
 
 
 def _draw(path: Path) -> None:
-    """The figure of a run folder, and where everything is."""
-    from analysis.load import load_run
-    from analysis.plots import busbw_figure, save
+    """The figure of a run folder, unless LINERATE_FIGURE is 0, and where everything is."""
+    if os.environ.get(f"{OWN_PREFIX}FIGURE") != "0":
+        from analysis.load import load_run
+        from analysis.plots import busbw_figure, save
 
-    run = load_run(path)
-    if not run.summary.empty and run.summary["busbw_gbytes_per_s"].notna().any():
-        try:
-            save(busbw_figure(run), path / "busbw.png")
-        except OSError as error:
-            sys.stderr.write(
-                f"linerate: the figure could not be written ({error}); the measurement is complete\n"
-            )
+        run = load_run(path)
+        if not run.summary.empty and run.summary["busbw_gbytes_per_s"].notna().any():
+            try:
+                save(busbw_figure(run), path / "busbw.png")
+            except OSError as error:
+                sys.stderr.write(
+                    f"linerate: the figure could not be written ({error}); the measurement is complete\n"
+                )
     shown = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
     sys.stdout.write(f"Results: {shown}\n")
     sys.stdout.flush()

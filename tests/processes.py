@@ -24,7 +24,7 @@ def clean_environment(**more: str) -> dict[str, str]:
     prefixes = ("LINERATE_", "OMPI_", "PMI_", "SLURM_", "TORCHELASTIC_", "MASTER_")
     names = {"RANK", "WORLD_SIZE", "LOCAL_RANK"}
     kept = {k: v for k, v in os.environ.items() if not k.startswith(prefixes) and k not in names}
-    return kept | more
+    return kept | {"LINERATE_FIGURE": "0"} | more  # drawing takes as long as a small run
 
 
 def start(command: list[str], folder: Path, **environment: str) -> "subprocess.Popen[str]":

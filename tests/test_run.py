@@ -33,7 +33,7 @@ def test_the_same_columns_however_ranks_are_started(
     command: list[str], launched_by: str, tmp_path: Path
 ) -> None:
     # torchrun finds the package by the working directory alone where it is not installed.
-    status, said = run([*command, *SMALL], tmp_path)
+    status, said = run([*command, *SMALL], tmp_path, LINERATE_FIGURE="1")
     assert status == 0, said
     manifest, summary = only_run(tmp_path)
     assert (manifest.status, manifest.exit_status, manifest.launched_by) == ("complete", 0, launched_by)

@@ -25,7 +25,8 @@ MIN_SHARE: Final = 0.1
 
 APART: Final = 5.0
 """A rank is off if its median is so many times the point's own noise (see `_behind`). Gloo on 2 processors that others used
-too: without a fault 0.5 at most with 4 ranks and 2.6 with 2, with one rank late by 50 ms at least 10."""
+too: without a fault starts were off by 0.5 times at most with 4 ranks and 2.6 with 2, ends by 3.1 and 3.5; with one rank
+late by 50 ms starts were off by 10 times at least."""
 
 NEARLY_ALWAYS: Final = 0.8
 """Share of calls in which a rank must be off by half of its median at least; in half of them it is by definition."""

@@ -202,10 +202,10 @@ def test_clocks_that_are_off_accuse_nobody_and_hide_nobody(seed: int, call_s: fl
     """Where all end together the short time tells, and nobody ends before all have come, so that clocks show themselves."""
     offset_s = np.array([[0.0], [3.0], [-2.0], [0.7]])
     start_s, duration_s = noisy_point(seed, call_s=call_s)
-    for claimed_s in (0.0, 10.0):
+    for claimed_s in (0.0, 10.0, math.inf):
         assert judged((start_s + offset_s, duration_s), clock_uncertainty_s=claimed_s) is None
     start_s, duration_s = late((start_s, duration_s), (2,), 0.05)
-    for claimed_s in (0.0, 10.0):
+    for claimed_s in (0.0, 10.0, math.inf):
         found = judged((start_s + offset_s, duration_s), clock_uncertainty_s=claimed_s)
         assert kind_of(found) == (Kind.late_rank, (2,))
     unsure = judged((start_s + offset_s, duration_s), clock_uncertainty_s=10.0, ends_together=False)
