@@ -1,17 +1,10 @@
-"""What a run and its points were, in the form that is written down: `RunManifest` and `Record` from what happened."""
+"""What a point was, in the form that is written down: `Record` from what was measured and predicted."""
 
 import dataclasses
-import json
-import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from bench import provenance
-from bench.config import BenchConfig
-from bench.launch.identity import OWN_PREFIX, RankIdentity
 from bench.measure.engine import Measurement
 from bench.model import units
 from bench.model.collective import TRAITS, Algorithm, Collective
@@ -22,55 +15,8 @@ from bench.model.straggler import Arrivals, Finding, Kind, classify
 from bench.model.straggler import arrivals as arrivals_of
 from bench.model.transfer import KNOWN_SCHEDULES, host_egress_bytes, load_imbalance, schedule
 from bench.nccl_log import CHOSEN_COLLECTIVES
-from bench.points import Plan, Point
-from bench.record import Record, RunManifest
-from bench.run_folder import new_run_id
-
-
-def manifest_of(
-    config: BenchConfig,
-    kind: str,
-    identity: RankIdentity,
-    hosts: list[str],
-    links: dict[str, Any] | None,
-    plan: Plan,
-    initialisation_s: float,
-    environ: Mapping[str, str],
-) -> RunManifest:
-    """The manifest of a run that begins now. ``hosts`` holds the host name of every rank."""
-    names = list(dict.fromkeys(hosts))
-    return RunManifest(
-        run_id=environ.get(f"{OWN_PREFIX}RUN_ID") or new_run_id(),
-        started_utc=provenance.now_utc(),
-        status="running",
-        status_reason=None,
-        exit_status=None,
-        command=json.loads(environ.get(f"{OWN_PREFIX}COMMAND", "null")) or sys.argv,
-        config=config.to_json(),
-        config_sha256=config.sha256(),
-        versions=provenance.versions(),
-        hosts=[provenance.host() | {"name": names[0]}] + [{"name": name} for name in names[1:]],
-        ranks=[{"rank": rank, "host": name} for rank, name in enumerate(hosts)],
-        launcher=kind,
-        launched_by=identity.source,
-        backend=config.backend,
-        num_ranks=len(hosts),
-        num_hosts=len(names),
-        transceiver=config.transceiver.name,
-        fabric="emulated" if kind == "emulated" else config.fabric.name,
-        time_scale=config.emulation.time_scale if kind == "emulated" else None,
-        links=links,
-        environment=provenance.environment(environ),
-        skipped=list(plan.skipped),
-        num_points_planned=len(plan.points),
-        initialisation_s=initialisation_s,
-        groups={
-            group.name: list(group.ranks)
-            for kind_of_group in config.groups
-            if kind_of_group != WORLD
-            for group in groups_of(kind_of_group, hosts)
-        },
-    )
+from bench.points import Point
+from bench.record import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

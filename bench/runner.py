@@ -18,12 +18,13 @@ from bench import exits, provenance
 from bench.bmwg import bmwg_csv, bmwg_report
 from bench.capable import capable_plan
 from bench.config import BenchConfig
-from bench.describe import RunFacts, manifest_of, timeout_records
+from bench.describe import RunFacts, timeout_records
 from bench.joining import Joined
 from bench.launch.identity import OWN_PREFIX, RankIdentity
 from bench.launch.resolve import default_max_bytes, network
 from bench.launch.sockets import check_sockets
 from bench.launch.watch import watched
+from bench.manifest import manifest_of
 from bench.measure.clock import clock_offset
 from bench.measure.engine import stopwatch_for
 from bench.measure.loop import Stopwatch
@@ -44,7 +45,8 @@ LINGER_S: Final = 10.0
 block of half a second, write their stacks before they see a closed connection, and rank 0 finishes the run folder."""
 
 LEAVING_S: Final = 30.0
-"""When all is on disk, the process group gets so long to come apart; then the process ends as it would have."""
+"""When all is on disk and all ranks know, the process group gets so long to come apart; then the process ends as it would
+have."""
 
 
 class Reporter(Protocol):
@@ -192,6 +194,7 @@ def _measure_and_finish(sweep: Sweep, reporter: Reporter) -> int:
                 _finish_failed(folder, f"{what}: {_first_line(error)}")
             raise
         except KeyboardInterrupt:
+            sweep.watchdog.disarm()
             if folder is not None:
                 folder.finish(status="interrupted", reason="interrupted twice", exit_status=exits.INTERRUPTED)
             return exits.INTERRUPTED
@@ -200,10 +203,10 @@ def _measure_and_finish(sweep: Sweep, reporter: Reporter) -> int:
             if sweep.config.timing.report == "bmwg":
                 _write_bmwg(folder)
             reporter.end(folder)
+    sweep.world.barrier()
     sweep.watchdog.on_timeout = None
     sweep.watchdog.end = lambda: os._exit(status)
     sweep.watchdog.arm("leaving the others", LEAVING_S)
-    sweep.world.barrier()
     return status
 
 

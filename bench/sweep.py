@@ -10,12 +10,13 @@ import torch
 from bench import counters, exits
 from bench.config import BenchConfig
 from bench.describe import RunFacts, records_of
+from bench.measure.arm import Arm, Setting
 from bench.measure.capability import travels_as_bytes
 from bench.measure.clock import clock_offset
 from bench.measure.data import Pattern, pattern
 from bench.measure.engine import Measurement, Surroundings, measure, setting_of
 from bench.measure.loop import Stopwatch
-from bench.measure.passes import PASSES, Arm, Setting
+from bench.measure.passes import PASSES
 from bench.measure.ranks import Ranks, UnsupportedError
 from bench.measure.watchdog import Watchdog
 from bench.measure.workload import Workload, WorkloadSpec
@@ -65,9 +66,7 @@ class Sweep:
         for number, batch in enumerate(batches, start=1):
             self.watchdog.arm(f"agreeing on {batch[0].point_id}", self.config.timing.timeout_s)
             self._agree(batch)
-            if (
-                self.facts.clock_uncertainty_s > 0
-            ):  # clocks of several machines drift apart by some us a second
+            if self.facts.clock_uncertainty_s > 0:
                 self._renew_clock()
             if batch[0].group_kind != kind:
                 self._leave(group)
@@ -84,6 +83,7 @@ class Sweep:
                 break
         self.watchdog.arm("leaving the groups", self.config.timing.timeout_s)
         self._leave(group)
+        self.watchdog.disarm()  # what follows is rank 0 finishing its files, for as long as that takes
         if was_stopped:
             return exits.INTERRUPTED
         return exits.WRONG if num_failed or not num_done else exits.OK
@@ -200,6 +200,7 @@ class Sweep:
             )
 
     def _renew_clock(self) -> None:
+        """Clocks of several machines drift apart by some microseconds a second."""
         clock = clock_offset(self.world, self.stopwatch.now_s)
         self.origin_s += clock.offset_s - self.clock_offset_s
         self.clock_offset_s = clock.offset_s

@@ -61,6 +61,7 @@ LAYERS: Final = (
             "bench.points",
             "bench.runner",
             "bench.describe",
+            "bench.manifest",
             "bench.provenance",
             "bench.console",
             "bench.findings",

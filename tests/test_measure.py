@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import torch
 
+from bench.measure.arm import Arm
 from bench.measure.data import pattern
 from bench.measure.engine import Measurement, Surroundings, measure, setting_of
 from bench.measure.job import Job
 from bench.measure.loop import Stopwatch
-from bench.measure.passes import PASSES, Arm
+from bench.measure.passes import PASSES
 from bench.measure.ranks import UnsupportedError
 from bench.measure.stopwatch import HostStopwatch
 from bench.measure.workload import Workload, WorkloadSpec

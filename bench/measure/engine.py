@@ -14,8 +14,8 @@ from typing import Final
 
 import torch
 
+from bench.measure.arm import Arm, Setting
 from bench.measure.loop import Sample, Stopwatch
-from bench.measure.passes import Arm, Setting
 from bench.measure.ranks import Call, Ranks
 from bench.measure.stopwatch import CudaStopwatch, HostStopwatch, SynchronisingStopwatch
 from bench.model.interval import is_narrow_enough

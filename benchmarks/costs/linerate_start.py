@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.measure import engine
+from bench.measure.arm import Arm
 from bench.measure.engine import Measurement, Surroundings
-from bench.measure.passes import Arm
 
 
 def main() -> None:
