@@ -48,7 +48,7 @@ LAYERS: Final = (
     Layer("model", ("bench.model",), (), TORCH | CONFIGURATION | TABLES | FIGURES | LAUNCHER_ONLY),
     Layer(
         "record",
-        ("bench.record", "bench.summary", "bench.run_folder", "bench.catalog", "bench.nccl_log"),
+        ("bench.record", "bench.summary", "bench.run_folder", "bench.catalog", "bench.nccl_log", "bench.published"),
         ("model",),
         TORCH | CONFIGURATION | FIGURES | LAUNCHER_ONLY,
     ),
@@ -73,6 +73,9 @@ LAYERS: Final = (
             "bench.counters",
             "bench.nccl_table",
             "bench.bmwg",
+            "bench.fitting",
+            "bench.link",
+            "bench.validation",
         ),
         ("model", "exits", "record", "measure", "config"),
         CONFIGURATION | FIGURES,

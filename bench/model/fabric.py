@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from bench.model import units
 from bench.model.framing import RDMA_MTUS_BYTES, Framing, Transport, emulated_framing, framing
+from bench.model.gpu import gpu_named
 from bench.model.transceiver import Transceiver
 
 
@@ -24,6 +25,15 @@ class Fabric:
         oversubscription: downlink over uplink capacity of a leaf; 1 is non-blocking.
         hosts_per_leaf: hosts that share leaf switches; needed where ``oversubscription`` is above 1.
         mtu_bytes: RDMA path MTU (null: 4096), or the interface's MTU, which transport=tcp needs.
+        gpu: the GPU or accelerator, as published tables name it (H100, MI300X).
+        transport: what the machine's network speaks, where that comes with the machine; holds for transport=auto.
+        lane_gbps: fastest electrical lane of the port's cage, nominal, in 10**9 bit/s: 25, 50, 100 or 200.
+        has_nvls: whether NVLink switches reduce and multicast (NVLink SHARP, from Hopper on).
+        has_in_network_reduction: whether switches of the network reduce (SHARP, CollNet).
+        rail_gbps: one MAC rate per port of a domain where they are unequal; null: all are ``nic_gbps``.
+        is_rail_optimised: whether a leaf joins the same port of several domains (a rail) rather than all ports of one.
+        routing: how flows are spread over uplinks: ``adaptive`` (or sprayed), ``ecmp`` (hashed), null.
+        num_uplinks: uplinks of one leaf, over which ECMP hashes.
         sources: where the numbers were read, by identifier.
     """
 
@@ -39,6 +49,15 @@ class Fabric:
     oversubscription: float = 1.0
     hosts_per_leaf: int | None = None
     mtu_bytes: int | None = None
+    gpu: str | None = None
+    transport: str | None = None
+    lane_gbps: float | None = None
+    has_nvls: bool | None = None
+    has_in_network_reduction: bool = False
+    rail_gbps: list[float] | None = None
+    is_rail_optimised: bool | None = None
+    routing: str | None = None
+    num_uplinks: int | None = None
     notes: str | None = None
     sources: dict[str, str] = field(default_factory=dict)
 
@@ -54,6 +73,8 @@ class Fabric:
             "nvlink_gbytes_per_s",
             "hosts_per_leaf",
             "mtu_bytes",
+            "lane_gbps",
+            "num_uplinks",
         ):
             value = getattr(self, key)
             if value is not None and value <= 0:
@@ -68,6 +89,24 @@ class Fabric:
             raise ValueError(
                 f"fabric.oversubscription is {self.oversubscription}, but fabric.hosts_per_leaf is not given: how much "
                 "traffic reaches the spine depends on how many hosts share a leaf"
+            )
+        transports = [transport.value for transport in Transport]
+        if self.transport is not None and self.transport not in transports:
+            raise ValueError(
+                f"fabric.transport is {self.transport!r}; allowed: {', '.join(transports)}, or null"
+            )
+        if self.routing == "ecmp" and self.num_uplinks is None:
+            raise ValueError(
+                "fabric.routing is ecmp, but fabric.num_uplinks is not given: how often flows collide depends on it"
+            )
+        if self.routing not in (None, "adaptive", "ecmp"):
+            raise ValueError(f"fabric.routing is {self.routing!r}; allowed: adaptive, ecmp, or null")
+        if self.rail_gbps is not None and (
+            len(self.rail_gbps) != self.ports_per_host or min(self.rail_gbps) <= 0
+        ):
+            raise ValueError(
+                f"fabric.rail_gbps has {len(self.rail_gbps)} rates; it needs one above 0 for each of the "
+                f"{self.ports_per_host} ports (fabric.ports_per_host)"
             )
 
     @property
@@ -90,6 +129,14 @@ class Network:
         bucket_bytes: emulation only: payload that an idle link lets through unshaped. 0 on real optics.
         delay_s: one-way delay between hosts that is known to be there; software is not in it.
         scale: how many times slower than the transceiver the link runs (emulation.time_scale); 1 is real.
+        num_rings: rings that a ring collective runs at once, each leaving a host by a port of its own; None: one for each
+            port. gloo runs one, so a collective of several ranks per host leaves by a single port however many there are.
+        glass_bytes_per_s: line rate of one port, coding and FEC included; None where the catalog does not say.
+        mac_bytes_per_s: what the optics of one port offer the MAC.
+        transport: what the links speak, as far as it is known.
+        is_switched: ranks of a host are linked by switches, else by a mesh.
+        has_nvls, has_in_network_reduction, is_rail_optimised: as in `Fabric`.
+        ecmp_uplinks: uplinks of a leaf over which flows are hashed; None where they are sprayed, or it is not known.
     """
 
     num_hosts: int
@@ -102,6 +149,15 @@ class Network:
     bucket_bytes: float = 0.0
     delay_s: float = 0.0
     scale: float = 1.0
+    num_rings: int | None = None
+    glass_bytes_per_s: float | None = None
+    mac_bytes_per_s: float | None = None
+    transport: Transport = Transport.unknown
+    is_switched: bool = True
+    has_nvls: bool = False
+    has_in_network_reduction: bool = False
+    is_rail_optimised: bool = False
+    ecmp_uplinks: int | None = None
 
     @property
     def num_ranks(self) -> int:
@@ -157,13 +213,18 @@ def real_network(
         )
     packet = framing(transport, path_mtu_bytes(fabric, transport))
     ports_in_module = fabric.ports_per_module if transceiver.is_twin_port else 1
-    ports = {"optics": transceiver.mac_rate_bytes_per_s / ports_in_module * packet.payload_fraction}
-    if fabric.nic_gbps is not None:
-        ports["nic"] = units.bytes_per_s_from_gbps(fabric.nic_gbps) * packet.payload_fraction
+    mac_bytes_per_s = transceiver.mac_rate_bytes_per_s / ports_in_module
+    ports = {"optics": mac_bytes_per_s * packet.payload_fraction}
+    # Rings, rails and exchanges put equal shares on all ports, so the slowest one holds up the rest.
+    nic_gbps = min(fabric.rail_gbps) if fabric.rail_gbps else fabric.nic_gbps
+    if nic_gbps is not None:
+        ports["nic"] = units.bytes_per_s_from_gbps(nic_gbps) * packet.payload_fraction
     link_bytes_per_s = min(ports.values())
     if fabric.pcie_gbytes_per_s is not None:
         ports["pcie"] = units.bytes_per_s_from_gbytes_per_s(fabric.pcie_gbytes_per_s)
     nvlink = fabric.nvlink_gbytes_per_s
+    gpu = gpu_named(fabric.gpu or "")
+    line_gbps = transceiver.line_rate_gbps
     return Network(
         num_hosts=num_hosts,
         ranks_per_host=ranks_per_host,
@@ -172,6 +233,14 @@ def real_network(
         spine_bytes_per_s=link_bytes_per_s / fabric.oversubscription if fabric.oversubscription > 1 else None,
         hosts_per_leaf=fabric.hosts_per_leaf,
         nvlink_bytes_per_s=None if nvlink is None else units.bytes_per_s_from_gbytes_per_s(nvlink),
+        glass_bytes_per_s=None if line_gbps is None else units.bytes_per_s_from_gbps(line_gbps) / ports_in_module,
+        mac_bytes_per_s=mac_bytes_per_s,
+        transport=transport,
+        is_switched=gpu is None or gpu.is_switched,
+        has_nvls=bool(fabric.has_nvls),
+        has_in_network_reduction=fabric.has_in_network_reduction,
+        is_rail_optimised=bool(fabric.is_rail_optimised),
+        ecmp_uplinks=fabric.num_uplinks if fabric.routing == "ecmp" else None,
     )
 
 
@@ -184,19 +253,32 @@ def emulated_network(
     mtu_bytes: int,
     bucket_bytes: int,
     delay_s: float = 0.0,
+    ports_per_host: int = 1,
+    hosts_per_leaf: int | None = None,
+    oversubscription: float = 1.0,
 ) -> Network:
-    """The network that the emulation builds: one port per host, the MAC rate divided by ``time_scale``.
+    """The network that the emulation builds: ports at the MAC rate divided by ``time_scale``, uplinks of hosts x rate /
+    oversubscription for each leaf.
 
-    Ranks of one host talk through memory, which is not shaped and not modelled.
+    Ranks of one host talk through memory, which is not shaped and not modelled. gloo has one ring, whatever the ports.
     """
     packet: Framing = emulated_framing(mtu_bytes)
-    rate_bytes_per_s = transceiver.mac_rate_bytes_per_s / time_scale
+    line_gbps = transceiver.line_rate_gbps
+    port_bytes_per_s = transceiver.mac_rate_bytes_per_s / time_scale * packet.payload_fraction
     return Network(
         num_hosts=num_hosts,
         ranks_per_host=ranks_per_host,
-        ports_per_host=1,
-        port_bytes_per_s={"optics": rate_bytes_per_s * packet.payload_fraction},
+        ports_per_host=ports_per_host,
+        port_bytes_per_s={"optics": port_bytes_per_s},
+        spine_bytes_per_s=port_bytes_per_s / oversubscription if oversubscription > 1 else None,
+        hosts_per_leaf=hosts_per_leaf,
         bucket_bytes=bucket_bytes * packet.payload_fraction,
         delay_s=delay_s,
         scale=time_scale,
+        num_rings=1,
+        glass_bytes_per_s=None
+        if line_gbps is None
+        else units.bytes_per_s_from_gbps(line_gbps) / time_scale,
+        mac_bytes_per_s=transceiver.mac_rate_bytes_per_s / time_scale,
+        transport=Transport.tcp,
     )

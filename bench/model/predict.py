@@ -1,18 +1,17 @@
-"""`predict`: the ceiling and the expected time of one collective on one network, and what binds."""
+"""`predict`: ceiling, expectation, interval and what binds, for one collective on one network."""
 
 from dataclasses import dataclass
 from typing import Final
 
-from bench.model.collective import Collective, CollectiveSpec, bus_factor
+from bench.model.attained import NETWORKS, Resource, inside_resources
+from bench.model.choice import candidates
+from bench.model.collective import CollectiveSpec, bus_factor
 from bench.model.fabric import Network
-from bench.model.transfer import (
-    KNOWN_SCHEDULES,
-    host_egress_bytes,
-    largest_arrival_bytes,
-    leaf_egress_bytes,
-    num_crossings,
-    rank_link_bytes,
-)
+from bench.model.held_out import Experience, Family
+from bench.model.latency import envelope
+from bench.model.load import Load, loads_of
+from bench.model.schedule import Schedule
+from bench.model.transfer import KNOWN_SCHEDULES, num_crossings
 
 TIE_TOLERANCE: Final = 0.01
 """Resources within this share of the slowest bind together; then the optics are named first and the others beside."""
@@ -21,38 +20,36 @@ MIN_BUCKETS: Final = 8
 """Below this many token buckets per link and call the emulated link passes so much unshaped that its rate says nothing
 (a ring of send_recv with 64 KiB messages and a bucket of 256 KiB ran at 2.3 times the rate)."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """What one resource has to carry in one call, and how long that takes at its payload capacity."""
-
-    resource: str
-    payload_bytes: float
-    capacity_bytes_per_s: float
-
-    @property
-    def duration_s(self) -> float:
-        return self.payload_bytes / self.capacity_bytes_per_s
+LATENCY: Final = "latency"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What the network allows for one call.
+    """What the network allows for one call, and what is to be expected.
 
     Attributes:
+        schedule: the one that is predicted; None: the library's own, a ring or a direct exchange as far as is known.
         loads: every resource on the path, slowest first.
         ceiling_s: shortest possible duration: the slowest resource, less what a token bucket lets through unshaped.
-        duration_s: expected duration: the slowest resource at its rate plus known delays. None where the emulated
-            link cannot tell, because most of the message passes its bucket, and where the backend's schedule is not
-            known. Software time is in neither.
-        bound_by: the resource of least capacity on the path; None where no resource is loaded.
+        duration_s: expected duration. Without experience of the library: the slowest resource at its rate plus known delays,
+            so software time is not in it. None where the emulated link cannot tell, because most of the message passes its
+            bucket, and where the library's schedule is not known.
+        low_s, high_s: nine of ten runs lie in between (`Experience`); None where there is no experience.
+        load_s: the part of duration_s that bytes take at what resources reach; latency_s: what steps add to it.
+        bound_by: the resource of least capacity on the path, or ``latency`` where steps take longer than bytes; None where
+            no resource is loaded.
         also_bound_by: resources within 1 % of it.
     """
 
     spec: CollectiveSpec
+    schedule: Schedule | None
     loads: tuple[Load, ...]
     ceiling_s: float
     duration_s: float | None
+    low_s: float | None = None
+    high_s: float | None = None
+    load_s: float | None = None
+    latency_s: float | None = None
     bound_by: str | None
     also_bound_by: tuple[str, ...]
     is_bucket_dominated: bool
@@ -60,85 +57,143 @@ class Prediction:
     @property
     def ceiling_busbw_bytes_per_s(self) -> float | None:
         """The busbw that no measurement can exceed; None where nothing limits the call."""
-        return _busbw(self.spec, self.ceiling_s)
+        return busbw_of(self.spec, self.ceiling_s)
 
     @property
     def busbw_bytes_per_s(self) -> float | None:
-        return None if self.duration_s is None else _busbw(self.spec, self.duration_s)
+        return busbw_of(self.spec, self.duration_s)
+
+    @property
+    def low_busbw_bytes_per_s(self) -> float | None:
+        return busbw_of(self.spec, self.high_s)
+
+    @property
+    def high_busbw_bytes_per_s(self) -> float | None:
+        return busbw_of(self.spec, self.low_s)
 
 
-def _busbw(spec: CollectiveSpec, duration_s: float) -> float | None:
-    factor = bus_factor(spec.collective, spec.num_ranks)
-    bus_bytes = factor * spec.message_bytes
-    return bus_bytes / duration_s if duration_s > 0 and bus_bytes > 0 else None
+def busbw_of(spec: CollectiveSpec, duration_s: float | None) -> float | None:
+    """Bus bandwidth of a call, in bytes per second; None without a duration, or where no bytes move."""
+    bus_bytes = bus_factor(spec.collective, spec.num_ranks) * spec.message_bytes
+    return bus_bytes / duration_s if duration_s and bus_bytes > 0 else None
 
 
-def predict(spec: CollectiveSpec, network: Network) -> Prediction:
+def predict(
+    spec: CollectiveSpec,
+    network: Network,
+    schedule: Schedule | None = None,
+    known: Experience | None = None,
+) -> Prediction:
     """Duration and ceiling: T_load = max over resources of load / capacity.
 
-    The loads are those of a ring in rank order or of a direct exchange, or what any schedule must move; see
-    `host_egress_bytes`, `largest_arrival_bytes`, `leaf_egress_bytes` and `rank_link_bytes`. A token bucket of b bytes
-    gives T >= max(0, V - b) / rate; the delays of the links on the longest chain bound it as well, and may hide behind
-    transfers. The expected duration is their sum with T_load; what software adds is not known beforehand, so small
-    messages take longer.
+    The ceiling is that of a perfectly pipelined schedule. A token bucket of b bytes gives T >= max(0, V - b) / rate; the delays
+    of the links on the longest chain bound it as well, and may hide behind transfers.
+
+    With ``known`` (what published runs of NCCL reached) the expected load is T = max over resources of load / (share x
+    capacity), steps are added as `bench.model.latency.envelope` says, and both ends of the interval come from rows held out.
+    Without, the expectation is the links' alone.
 
     Raises:
-        ValueError: the ranks of ``spec`` are not those of ``network``.
+        ValueError: the ranks of ``spec`` are not those of ``network``, or the collective has no such schedule.
     Source:
-        The bound is that of a perfectly pipelined schedule: load over capacity of the slowest resource. Token bucket:
-        RFC 2697 (burst size) and Linux sch_tbf.
+        Load over capacity of the slowest resource bounds any schedule. Token bucket: RFC 2697 (burst size), Linux sch_tbf.
     """
-    if spec.num_ranks != network.num_ranks:
-        raise ValueError(f"{spec.num_ranks} ranks on a network of {network.num_ranks}")
-    egress_bytes = host_egress_bytes(spec, network.ranks_per_host)
-    # Collectives that ring through every rank leave a host by all of its ports in turn; single messages by one rank's.
-    # Unequal shares leave by all ports at best, and enter by those of their receiver.
-    ports, ports_of_rank = network.ports_per_host, max(1, network.ports_per_host // network.ranks_per_host)
-    if spec.collective in (Collective.send_recv, Collective.ping_pong):
-        ports = ports_of_rank
-    per_port_bytes = egress_bytes / ports
-    if spec.collective is Collective.all_to_allv:
-        arrival_bytes = largest_arrival_bytes(spec, network.ranks_per_host)
-        per_port_bytes = max(per_port_bytes, arrival_bytes / ports_of_rank)
-    loads = []
-    if egress_bytes:
-        for resource, capacity in network.port_bytes_per_s.items():
-            loads.append(Load(resource=resource, payload_bytes=per_port_bytes, capacity_bytes_per_s=capacity))
-        hosts_per_leaf = network.hosts_per_leaf or network.num_hosts
-        if network.spine_bytes_per_s is not None:
-            # All uplinks of a leaf together, as many as its hosts have ports, carry what leaves it.
-            leaf_bytes = leaf_egress_bytes(spec, hosts_per_leaf * network.ranks_per_host)
-            loads.append(
-                Load(
-                    resource="spine",
-                    payload_bytes=leaf_bytes / (hosts_per_leaf * ports),
-                    capacity_bytes_per_s=network.spine_bytes_per_s,
-                )
-            )
-    inside_bytes = rank_link_bytes(spec, network.ranks_per_host)
-    if inside_bytes and network.nvlink_bytes_per_s is not None:
-        loads.append(
-            Load(
-                resource="nvlink",
-                payload_bytes=inside_bytes,
-                capacity_bytes_per_s=network.nvlink_bytes_per_s,
-            )
-        )
-    loads.sort(key=lambda load: (-load.duration_s, load.resource != "optics"))
+    found = loads_of(spec, network, schedule)
+    loads = found.loads
     slowest_s = loads[0].duration_s if loads else 0.0
-    tied = [load.resource for load in loads if load.duration_s >= slowest_s * (1 - TIE_TOLERANCE)]
-    bound_by = "optics" if "optics" in tied else (tied[0] if tied else None)
     bucket_s = network.bucket_bytes / min(network.port_bytes_per_s.values())
-    is_bucket_dominated = 0 < per_port_bytes < MIN_BUCKETS * network.bucket_bytes
+    is_bucket_dominated = 0 < found.per_port_bytes < MIN_BUCKETS * network.bucket_bytes
     delay_s = num_crossings(spec, network.ranks_per_host) * network.delay_s
-    is_known = spec.collective in KNOWN_SCHEDULES
-    has_duration = is_known and bool(loads) and slowest_s > 0 and not is_bucket_dominated
+    ceiling_s = max(0.0, slowest_s - bucket_s, delay_s)
+    is_known = schedule is not None or spec.collective in KNOWN_SCHEDULES
+    if not (is_known and slowest_s > 0) or is_bucket_dominated:
+        bound_by, also_bound_by = _binding({load: load.duration_s for load in loads})
+        return Prediction(
+            spec=spec,
+            schedule=schedule,
+            loads=loads,
+            ceiling_s=ceiling_s,
+            duration_s=None,
+            bound_by=bound_by,
+            also_bound_by=also_bound_by,
+            is_bucket_dominated=is_bucket_dominated,
+        )
+    low_s = high_s = None
+    if known is None or schedule is None:
+        reached = {load: load.duration_s for load in loads}
+        load_s, duration_s = slowest_s, slowest_s + delay_s
+    else:
+        reached = {
+            load: load.duration_s / known.shares.of(_resource(load, schedule, network)) for load in loads
+        }
+        load_s = max(reached.values())
+        family = _family(network)
+        time = envelope(
+            load_s,
+            load_s / known.high.get(family, 1.0),
+            load_s / known.low.get(family, 1.0),
+            found.host_steps,
+            found.inside_steps,
+            spec.num_ranks,
+        )
+        duration_s = max(float(time.expected_s), ceiling_s)
+        low_s, high_s = max(float(time.low_s), ceiling_s), max(float(time.high_s), duration_s)
+    bound_by, also_bound_by = _binding(reached)
+    latency_s = max(0.0, duration_s - load_s)
+    if latency_s > load_s:
+        bound_by, also_bound_by = LATENCY, ()
     return Prediction(
         spec=spec,
-        loads=tuple(loads),
-        ceiling_s=max(0.0, slowest_s - bucket_s, delay_s),
-        duration_s=slowest_s + delay_s if has_duration else None,
+        schedule=schedule,
+        loads=loads,
+        ceiling_s=ceiling_s,
+        duration_s=duration_s,
+        low_s=low_s,
+        high_s=high_s,
+        load_s=min(load_s, duration_s),
+        latency_s=latency_s,
         bound_by=bound_by,
-        also_bound_by=tuple(resource for resource in tied if resource != bound_by),
+        also_bound_by=also_bound_by,
         is_bucket_dominated=is_bucket_dominated,
     )
+
+
+def _binding(durations_s: dict[Load, float]) -> tuple[str | None, tuple[str, ...]]:
+    """The slowest resource, and those within the tolerance; the optics are named first."""
+    slowest_s = max(durations_s.values(), default=0.0)
+    ordered = sorted(durations_s, key=lambda load: (-durations_s[load], load.resource != "optics"))
+    tied = [load.resource for load in ordered if durations_s[load] >= slowest_s * (1 - TIE_TOLERANCE)]
+    if not tied:
+        return None, ()
+    bound_by = "optics" if "optics" in tied else tied[0]
+    return bound_by, tuple(dict.fromkeys(resource for resource in tied if resource != bound_by))
+
+
+def choose(spec: CollectiveSpec, network: Network, known: Experience | None) -> Schedule | None:
+    """The schedule that NCCL is expected to take: of its candidates the fastest; None where it has none with a closed form."""
+    possible = candidates(
+        spec.collective,
+        network.num_hosts,
+        network.ranks_per_host,
+        has_nvls=network.has_nvls,
+        has_in_network_reduction=network.has_in_network_reduction,
+    )
+
+    def duration_s(schedule: Schedule) -> float:
+        found = predict(spec, network, schedule, known)
+        return found.ceiling_s if found.duration_s is None else found.duration_s
+
+    return min(possible, key=duration_s, default=None)
+
+
+def _resource(load: Load, schedule: Schedule, network: Network) -> Resource:
+    if load.is_outside:
+        return NETWORKS[network.transport]
+    link, nvls = inside_resources(schedule, network.ranks_per_host, network.is_switched)
+    return nvls if load.is_reduced_inside else link
+
+
+def _family(network: Network) -> Family:
+    if network.num_hosts == 1:
+        return Family.one_host
+    return Family.may_share_ports if network.ports_per_host < network.ranks_per_host else Family.own_port

@@ -151,6 +151,12 @@ class Transceiver:
         return any("twin port" in form_factor for form_factor in self.form_factors)
 
     @property
+    def line_rate_gbps(self) -> float | None:
+        """Rate on the fibre or cable, coding and FEC included, of the whole module: the optical side's, for copper the host's."""
+        side = self.optical or self.host
+        return None if side is None else side.raw_gbps
+
+    @property
     def mac_rate_bytes_per_s(self) -> float:
         """What the module offers the MAC per direction: the line rate less coding and FEC.
 

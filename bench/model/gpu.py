@@ -1,0 +1,49 @@
+"""`Gpu`: what the links between the accelerators of one host carry nominally, by the name that tables print."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """One accelerator.
+
+    Attributes:
+        inside_gbytes_per_s: nominal rate of all its links to others of its domain, per direction, in 10**9 byte/s.
+        is_switched: linked by switches (NVLink, NVSwitch); else by a mesh of direct links (xGMI).
+        has_nvls: those switches reduce and multicast (NVLink SHARP).
+    """
+
+    inside_gbytes_per_s: float
+    is_switched: bool = True
+    has_nvls: bool = False
+
+
+GPUS: Final[dict[str, Gpu]] = {
+    "V100": Gpu(inside_gbytes_per_s=150),
+    "A100": Gpu(inside_gbytes_per_s=300),
+    "A800": Gpu(inside_gbytes_per_s=200),
+    "H100": Gpu(inside_gbytes_per_s=450, has_nvls=True),
+    "H200": Gpu(inside_gbytes_per_s=450, has_nvls=True),
+    "H20": Gpu(inside_gbytes_per_s=450, has_nvls=True),
+    "H800": Gpu(inside_gbytes_per_s=200, has_nvls=True),
+    "B200": Gpu(inside_gbytes_per_s=900, has_nvls=True),
+    "B300": Gpu(inside_gbytes_per_s=900, has_nvls=True),
+    "GB200": Gpu(inside_gbytes_per_s=900, has_nvls=True),
+    "GB300": Gpu(inside_gbytes_per_s=900, has_nvls=True),
+    "MI300X": Gpu(inside_gbytes_per_s=448, is_switched=False),
+    "MI325X": Gpu(inside_gbytes_per_s=448, is_switched=False),
+    "MI350X": Gpu(inside_gbytes_per_s=537.6, is_switched=False),
+    "MI355X": Gpu(inside_gbytes_per_s=537.6, is_switched=False),
+}
+"""SXM or OAM boards. Half of the bidirectional figure of the vendors' data sheets: NVIDIA NVLink 2 300 (6 links), NVLink 3
+600 (12; A800 400), NVLink 4 900 (18; H800 400), NVLink 5 1800 GB/s; AMD Infinity Fabric, seven links of 64 (MI300X) or 76.8
+GB/s (MI355X) each way. PCIe boards have no such links and are left out."""
+
+
+def gpu_named(text: str) -> Gpu | None:
+    """The entry that a table's name means: 'H100', 'H100 SXM5 80GB', 'nvidia-b200'; None for an unknown one and for PCIe boards."""
+    words = text.upper().replace("-", " ").replace("_", " ").split()
+    if "PCIE" in words or "NVL" in words:
+        return None
+    return next((GPUS[word] for word in words if word in GPUS), None)

@@ -1,0 +1,94 @@
+"""`Experience`: what published runs lead one to expect, with an interval made from errors on clusters left out."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+
+from bench.model.attained import Published, Resource, Shares, estimate_shares
+
+COVERAGE: Final = 0.9
+"""Share of published rows that the interval of an expectation is to hold."""
+
+
+class Family(Enum):
+    """Rows whose errors are of one kind: on one host, with a port or more per rank, or with fewer."""
+
+    one_host = "one_host"
+    own_port = "own_port"
+    may_share_ports = "may_share_ports"
+
+
+def family_of(row: Published) -> Family:
+    if row.num_hosts == 1:
+        return Family.one_host
+    return Family.may_share_ports if row.may_share_ports else Family.own_port
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Experience:
+    """Shares of the nominal rates, and how far measured rows lay from what shares of other clusters gave.
+
+    Attributes:
+        low, high: measured over expected busbw at the ends of the interval, by family.
+        num_errors: how many held-out rows each interval rests on.
+    """
+
+    shares: Shares
+    low: dict[Family, float]
+    high: dict[Family, float]
+    num_errors: dict[Family, int]
+
+
+def experience(rows: Sequence[Published], left_out: Collection[str] = ()) -> Experience:
+    """Estimate everything from ``rows``, clusters ``left_out`` aside.
+
+    The interval's ends are quantiles of measured over expected, each expectation made without the row's own cluster: the
+    k-th smallest of m errors stands for the quantile k / (m + 1), which holds a further row with the coverage asked for if it
+    is drawn as they were. Where ranks may share ports, rows that do and rows that do not are taken together, since it is not
+    known which a further machine is.
+
+    Source:
+        Conformal prediction by cross-validation: Vovk 2015, "Cross-conformal predictors"; quantile k / (m + 1): Weibull.
+    """
+    return _experience(tuple(rows), frozenset(left_out))
+
+
+@lru_cache(maxsize=256)
+def _experience(rows: tuple[Published, ...], left_out: frozenset[str]) -> Experience:
+    errors = held_out_errors(rows, left_out)
+    own = errors[Family.own_port]
+    pooled = errors | {Family.may_share_ports: errors[Family.may_share_ports] + own}
+    tail = (1 - COVERAGE) / 2
+    low, high = {}, {}
+    for family, found in pooled.items():
+        if found:
+            ends = np.quantile(found, [tail, 1 - tail], method="weibull")
+            low[family], high[family] = float(ends[0]), float(ends[1])
+    return Experience(
+        shares=estimate_shares(rows, left_out),
+        low=low,
+        high=high,
+        num_errors={family: len(found) for family, found in errors.items()},
+    )
+
+
+def held_out_errors(rows: Sequence[Published], left_out: Collection[str] = ()) -> dict[Family, list[float]]:
+    """Measured over expected busbw of every healthy row, expected from the other clusters alone."""
+    errors: dict[Family, list[float]] = {family: [] for family in Family}
+    used = [row for row in rows if row.is_healthy and row.cluster not in left_out and row.limits]
+    for cluster in sorted({row.cluster for row in used}):
+        shares = estimate_shares(used, {cluster})
+        for row in used:
+            expected = shares.expected(row.limits) if row.cluster == cluster else None
+            if expected is not None:
+                errors[family_of(row)].append(row.busbw_bytes_per_s / expected[0])
+    return errors
+
+
+def rests_on(found: Experience, resource: Resource) -> int:
+    """Clusters behind the share of one resource; 0 where that of another stands in."""
+    return found.shares.num_clusters.get(resource, 0)
