@@ -9,7 +9,7 @@ The folder names are the layers; an arrow points at what may be imported (tests/
     L2  bench/measure/   torch, MPI: what really happened                                            -> L0
     L3  bench/config.py, compose.py   what was asked; compose is the only door to Hydra              -> L0, L1
     L4  bench/launch/, joining.py, points.py, capable.py, sweep.py, runner.py, describe.py, manifest.py, provenance.py, counters.py,
-        console.py, findings.py, nccl_table.py, bmwg.py, forecast.py, listing.py, selection.py, link.py, fitting.py, validation.py
+        console.py, findings.py, nccl_table.py, bmwg.py, expect.py, forecast.py, forecast_view.py, listing.py, selection.py, link.py, fitting.py, validation.py
                          one run or one prediction, start to finish                                  -> all above
     L5  bench/cli.py, session.py, __main__.py   the verbs; torch and analysis inside functions only
         analysis/        pandas, matplotlib; never torch, never Hydra                                -> L0, L1

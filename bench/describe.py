@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.expect import expect
 from bench.measure.engine import Measurement
 from bench.model import units
 from bench.model.collective import TRAITS, Algorithm, Collective
 from bench.model.fabric import Network
 from bench.model.grouping import WORLD, Group, groups_of
-from bench.model.predict import predict
 from bench.model.straggler import Arrivals, Finding, Kind, classify
 from bench.model.straggler import arrivals as arrivals_of
 from bench.model.transfer import KNOWN_SCHEDULES, host_egress_bytes, load_imbalance, schedule
@@ -72,12 +72,20 @@ def _record(
     hosts = [facts.hosts[rank] for rank in ranks]
     num_hosts = len(set(hosts))
     net = group_network(facts.net, point.group_kind, point.collective)
-    prediction = None
+    expected = None
+    is_forced = facts.forced_algorithm is not None and point.collective.value in CHOSEN_COLLECTIVES
+    source = "forced" if is_forced else algorithm_source(point, facts.backend)
+    if algorithm_logged:
+        source = "logged"
+    chosen = algorithm_logged or (facts.forced_algorithm if is_forced else None)
+    ran = chosen or point.algorithm
     if net is not None and point.measure_pass != "overlap":
         # Calls queued back to back meet a full token bucket once; the two messages of a ping_pong meet one each.
         queued_calls = measurement.calls_per_sample / TRAITS[point.collective].messages_per_call
         bucket_bytes = net.bucket_bytes / queued_calls
-        prediction = predict(point.spec, dataclasses.replace(net, bucket_bytes=bucket_bytes))
+        net = dataclasses.replace(net, bucket_bytes=bucket_bytes)
+        expected = expect(point.spec, net, facts.backend, chosen)
+    prediction = expected.prediction if expected else None
     starts = [measurement.start_s[rank] for rank in ranks]
     durations = [measurement.duration_s[rank] for rank in ranks]
     # In a ping_pong all ranks but the first and the last stand by.
@@ -90,11 +98,6 @@ def _record(
         status = "wrong_data"
     elif measurement.num_bad:
         status = "failed"
-    is_forced = facts.forced_algorithm is not None and point.collective.value in CHOSEN_COLLECTIVES
-    source = "forced" if is_forced else algorithm_source(point, facts.backend)
-    if algorithm_logged:
-        source = "logged"
-    ran = algorithm_logged or (facts.forced_algorithm if is_forced else None) or point.algorithm
     suffix = "" if group.name == WORLD else f".{group.name}"
     return Record(
         point_id=point.point_id + suffix,
@@ -123,7 +126,11 @@ def _record(
         ),
         predicted_time_s=prediction.duration_s if prediction else None,
         ceiling_time_s=prediction.ceiling_s if prediction and prediction.loads else None,
-        predicted_bound=prediction.bound_by if prediction else None,
+        predicted_low_s=prediction.low_s if prediction else None,
+        predicted_high_s=prediction.high_s if prediction else None,
+        predicted_schedule=prediction.schedule.value if prediction and prediction.schedule else None,
+        schedule_source=expected.source if expected else None,
+        predicted_bound=prediction.resource if prediction else None,
         also_bound_by=list(prediction.also_bound_by) if prediction else [],
         is_bucket_dominated=prediction.is_bucket_dominated if prediction else False,
         busy_share=processor_shares[0],

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rich.markup import escape
-from rich.table import Table
-
 from bench.config import BenchConfig
-from bench.console import plain_or_terminal
+from bench.expect import Expected, expect
 from bench.launch.resolve import prediction_target
 from bench.model import units
 from bench.model.collective import bus_factor
-from bench.model.fabric import path_mtu_bytes
+from bench.model.fabric import Network, path_mtu_bytes
 from bench.model.framing import Transport
-from bench.model.predict import Prediction, predict
-from bench.model.transfer import host_egress_bytes, schedule
+from bench.model.predict import Prediction
+from bench.model.transfer import schedule
+from bench.model.waterfall import Step, waterfall
+from bench.nccl_log import CHOSEN_COLLECTIVES
 from bench.points import Point
 
 COLUMNS: Final = (
@@ -34,8 +33,11 @@ COLUMNS: Final = (
     "ceiling_busbw_gbytes_per_s",
     "bound_by",
     "also_bound_by",
+    "algorithm_source",
+    "predicted_low_busbw_gbytes_per_s",
+    "predicted_high_busbw_gbytes_per_s",
 )
-"""Columns of `linerate predict --out`, named as in summary.csv."""
+"""Columns of `linerate predict --out`, named as in summary.csv. algorithm_source: ``alternative`` where another is expected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,114 +45,104 @@ class Forecast:
     """What was asked, in one line, and one prediction per point."""
 
     title: str
-    scale: float
-    num_hosts: int
-    rows: tuple[tuple[Point, Prediction], ...]
+    network: Network
+    backend: str
+    rows: tuple[tuple[Point, Expected], ...]
+
+    @property
+    def largest(self) -> tuple[tuple[Point, Expected], ...]:
+        """The row of the largest size of each collective."""
+        found = {point.collective: (point, expected) for point, expected in self.rows}
+        return tuple(found.values())
+
+    def waterfalls(self) -> dict[Point, tuple[Step, ...]]:
+        """From line rate to busbw, for the largest size of each collective that has a duration."""
+        found = {point: waterfall(expected.prediction, self.network) for point, expected in self.largest}
+        return {point: steps for point, steps in found.items() if steps}
 
 
 def forecast(config: BenchConfig) -> Forecast:
-    """Predict every point of the sweep. Algorithms of one collective share their prediction: the links set it.
+    """Predict every point of the sweep. linerate's own algorithms of one collective share their prediction: the links set it.
 
     Raises:
         ValueError: the fabric or the optics have not been named.
     """
     network, points, settled = prediction_target(config)
+    emulated = settled.launcher.kind == "emulated"
+    backend = ("gloo" if settled.backend == "auto" else settled.backend) if emulated else settled.backend
     rows, seen = [], set()
     for point in points:
         if point.spec not in seen:
             seen.add(point.spec)
-            rows.append((point, predict(point.spec, network)))
-    emulated = network.scale != 1 or settled.launcher.kind == "emulated"
+            rows.append((point, expect(point.spec, network, backend, _forced(settled, point))))
     where = (
         f"emulated at 1/{network.scale:g}, MTU {settled.emulation.mtu_bytes}"
         if emulated
-        else f"{settled.fabric.name}, {settled.transport if settled.transport != 'unknown' else 'InfiniBand framing'}, "
-        f"MTU {path_mtu_bytes(settled.fabric, Transport(settled.transport))}"
+        else f"{settled.fabric.name}, {network.transport.value if network.transport is not Transport.unknown else 'InfiniBand framing'}, "
+        f"MTU {path_mtu_bytes(settled.fabric, network.transport)}"
     )
     title = f"{network.num_ranks} ranks on {network.num_hosts} hosts · {settled.transceiver.name} · {where} · predicted"
-    return Forecast(title=title, scale=network.scale, num_hosts=network.num_hosts, rows=tuple(rows))
+    return Forecast(title=title, network=network, backend=backend, rows=tuple(rows))
 
 
-def show(found: Forecast, out: Path | None) -> None:
-    """Print the table, and write it as CSV where asked.
-
-    Raises:
-        ValueError: the file cannot be written.
-    """
-    if out is not None:
-        try:
-            out.write_text(as_csv(found), encoding="utf-8")
-        except OSError as error:
-            raise ValueError(
-                f"--out {out} cannot be written ({error.strerror}); name a file in a folder that exists"
-            ) from error
-    console = plain_or_terminal()
-    console.print(_table(found))
-    console.print(
-        "Times are what the links allow; software is not in them, so small messages take longer.",
-        markup=False,
-    )
-    if any(prediction.is_bucket_dominated for _, prediction in found.rows):
-        console.print(
-            "No time is given for messages below 8 token buckets of the emulated link: they pass it unshaped.",
-            markup=False,
-        )
+def _forced(config: BenchConfig, point: Point) -> str | None:
+    is_chosen = point.collective.value in CHOSEN_COLLECTIVES
+    return config.nccl.algorithm if config.backend == "nccl" and is_chosen else None
 
 
 def as_csv(found: Forecast) -> str:
-    """The table as CSV; empty cells are not known."""
+    """The table as CSV; empty cells are not known. Schedules that NCCL might run instead follow the one expected."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for point, prediction in found.rows:
-        busbw, ceiling = prediction.busbw_bytes_per_s, prediction.ceiling_busbw_bytes_per_s
-        ranks_per_host = point.num_ranks // found.num_hosts
-        cells: Sequence[object] = (
-            point.collective.value,
-            schedule(point.collective).value,
-            point.num_ranks,
-            found.num_hosts,
-            point.message_bytes,
-            bus_factor(point.collective, point.num_ranks),
-            host_egress_bytes(point.spec, ranks_per_host) / ranks_per_host,
-            prediction.duration_s,
-            None if busbw is None else units.gbytes_per_s(busbw),
-            None if ceiling is None else units.gbytes_per_s(ceiling),
-            prediction.bound_by,
-            " ".join(prediction.also_bound_by),
-        )
-        writer.writerow(["" if cell is None else cell for cell in cells])
+    for point, expected in found.rows:
+        predictions = [(expected.prediction, expected.source)]
+        predictions += [(other, "alternative") for other in expected.others]
+        for prediction, source in predictions:
+            cells = _cells(found, point, prediction, source)
+            writer.writerow(["" if cell is None else cell for cell in cells])
     return text.getvalue()
 
 
-def _table(found: Forecast) -> Table:
-    unit, factor = ("MB/s", 1e3) if found.scale > 1 else ("GB/s", 1.0)
-    table = Table(title=escape(found.title), title_justify="left", title_style="bold")
-    table.add_column("collective")
-    for name in ("size", "time at least", f"busbw {unit}", f"ceiling {unit}"):
-        table.add_column(name, justify="right")
-    table.add_column("bound by")
-    previous = ""
-    for point, prediction in sorted(
-        found.rows, key=lambda row: (row[0].collective.value, row[0].message_bytes)
-    ):
-        name = point.collective.value
-        if previous and name != previous:
-            table.add_section()
-        bound = prediction.bound_by or ""
-        if prediction.also_bound_by:
-            bound += f" (= {', '.join(prediction.also_bound_by)})"
-        table.add_row(
-            name if name != previous else "",
-            units.format_bytes(point.message_bytes),
-            "" if prediction.duration_s is None else units.format_seconds(prediction.duration_s),
-            _rate(prediction.busbw_bytes_per_s, factor),
-            "" if prediction.is_bucket_dominated else _rate(prediction.ceiling_busbw_bytes_per_s, factor),
-            bound,
-        )
-        previous = name
-    return table
+def _cells(found: Forecast, point: Point, prediction: Prediction, source: str) -> Sequence[object]:
+    outside = [load for load in prediction.loads if load.is_outside and load.resource != "spine"]
+    ranks_per_port = found.network.ports_per_host / found.network.ranks_per_host
+    rates = (
+        prediction.busbw_bytes_per_s,
+        prediction.ceiling_busbw_bytes_per_s,
+        prediction.low_busbw_bytes_per_s,
+        prediction.high_busbw_bytes_per_s,
+    )
+    busbw, ceiling, low, high = (None if rate is None else units.gbytes_per_s(rate) for rate in rates)
+    return (
+        point.collective.value,
+        algorithm_of(point, prediction),
+        point.num_ranks,
+        found.network.num_hosts,
+        point.message_bytes,
+        bus_factor(point.collective, point.num_ranks),
+        outside[0].payload_bytes * ranks_per_port if outside else 0.0,
+        prediction.duration_s,
+        busbw,
+        ceiling,
+        prediction.bound_by,
+        " ".join(prediction.also_bound_by),
+        source,
+        low,
+        high,
+    )
 
 
-def _rate(rate_bytes_per_s: float | None, factor: float) -> str:
-    return "" if rate_bytes_per_s is None else f"{units.gbytes_per_s(rate_bytes_per_s) * factor:.4g}"
+def algorithm_of(point: Point, prediction: Prediction) -> str:
+    """The schedule predicted, by its name, or the ring or exchange that is assumed of a library that does not say."""
+    return (prediction.schedule or schedule(point.collective)).value
+
+
+def write_csv(found: Forecast, out: Path) -> None:
+    """Raises ValueError where the file cannot be written."""
+    try:
+        out.write_text(as_csv(found), encoding="utf-8")
+    except OSError as error:
+        raise ValueError(
+            f"--out {out} cannot be written ({error.strerror}); name a file in a folder that exists"
+        ) from error

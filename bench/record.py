@@ -9,15 +9,18 @@ from typing import Any, Final
 
 from bench.catalog import from_mapping
 
-RECORD_VERSION: Final = 2
+RECORD_VERSION: Final = 3
 """Version of records.jsonl, manifest.json and samples.parquet.
 
 1  first form
 2  why sampling stopped, what was left out, skew and stragglers, counted bytes, overlap; groups measured side by side;
-   the start-up of the communicator. Fields that version 1 lacks are None there.
+   the start-up of the communicator
+3  the schedule that was predicted, how it was found, and the interval of the prediction
+
+Fields that an older version lacks are None there.
 """
 
-READABLE: Final = (1, 2)
+READABLE: Final = (1, 2, 3)
 
 STATUSES: Final = ("running", "complete", "interrupted", "failed")
 
@@ -36,6 +39,9 @@ class Record:
         fabric_bytes_per_rank: payload that leaves a host per rank and call, derived from the schedule; None where the
             algorithm is not known.
         predicted_time_s, ceiling_time_s: None where nothing was predicted. ``ceiling_time_s`` 0: nothing limits it.
+        predicted_low_s, predicted_high_s: interval of the expectation; None where nothing was published that would give one.
+        predicted_schedule: how the bytes are taken to travel (`bench.model.schedule.Schedule`); None: the library's own.
+        schedule_source: of predicted_schedule: ``given`` (read or forced), ``chosen`` (expected of NCCL), ``assumed``.
         predicted_bound: resource of least capacity on the path.
         also_bound_by: resources within 1 % of it.
         is_bucket_dominated: emulation: the message is too small for the link's rate to matter.
@@ -101,6 +107,10 @@ class Record:
     communication_s: list[float] = field(default_factory=list)
     compute_s: list[float] = field(default_factory=list)
     clock_resolution_s: float | None = None
+    predicted_low_s: float | None = None
+    predicted_high_s: float | None = None
+    predicted_schedule: str | None = None
+    schedule_source: str | None = None
     record_version: int = RECORD_VERSION
 
     def to_line(self) -> str:

@@ -82,6 +82,10 @@ class SummaryRow:
     communication_time_s: float | None
     compute_time_s: float | None
     overlap_fraction: float | None
+    predicted_low_busbw_gbytes_per_s: float | None
+    predicted_high_busbw_gbytes_per_s: float | None
+    predicted_schedule: str | None
+    schedule_source: str | None
 
 
 COLUMNS: Final = tuple(
@@ -254,6 +258,10 @@ def _row(record: Record, verdict: str, other_efficiency: float) -> SummaryRow:
         communication_time_s=_median(record.communication_s),
         compute_time_s=_median(record.compute_s),
         overlap_fraction=_overlap_fraction(record),
+        predicted_low_busbw_gbytes_per_s=busbw(record.predicted_high_s),
+        predicted_high_busbw_gbytes_per_s=busbw(record.predicted_low_s),
+        predicted_schedule=record.predicted_schedule,
+        schedule_source=record.schedule_source,
     )
 
 

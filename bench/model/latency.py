@@ -44,12 +44,11 @@ do not: the sum is 9 % off, the larger of the two about 1.5 %. One log, so from 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duration:
-    """Seconds, expected and at both ends of what is known; floats or arrays. ``latency_s`` is the part that steps add."""
+    """Seconds, expected (NaN where it is not known) and at both ends of what is known; floats or arrays."""
 
     expected_s: Number
     low_s: Number
     high_s: Number
-    latency_s: Number
 
 
 def envelope(
@@ -58,12 +57,14 @@ def envelope(
     load_high_s: Number,
     host_steps: Number,
     inside_steps: Number,
+    num_messages: Number,
     num_ranks: Number,
 ) -> Duration:
     """The fastest protocol: min over protocols of load / payload share and steps x hop, which add up or overlap.
 
     The interval goes from the larger of bytes and least hops (all of it hidden) to the sum of bytes and the longest hops that
-    were published. NCCL only: other libraries' hops are not known.
+    were published, messages of an exchange one after another. How many of those travel at once is not published: where, one by
+    one at the shortest hop, they would take longer than the bytes, nothing is expected. NCCL only: other libraries' hops are not known.
 
     Shape: all arguments broadcast. Units: seconds.
     """
@@ -74,11 +75,13 @@ def envelope(
         bytes_s, hops_s = np.asarray(load_s) / protocol.payload_share, steps * protocol.hop_s
         both_s = np.where(does_overlap, np.maximum(bytes_s, hops_s), bytes_s + hops_s)
         expected = np.minimum(expected, both_s)
+    num_messages = np.asarray(num_messages, dtype=float)
+    expected = np.where(num_messages * PROTOCOLS[0].hop_s > load_s, np.nan, expected)
     low = np.maximum(load_low_s, np.asarray(host_steps) * LEAST_HOST_HOP_S)
-    most_hops_s = np.asarray(host_steps) * MOST_HOST_HOP_S + np.asarray(inside_steps) * MOST_INSIDE_HOP_S
+    num_hops = np.asarray(host_steps) + np.maximum(num_messages - 1, 0)
+    most_hops_s = num_hops * MOST_HOST_HOP_S + np.asarray(inside_steps) * MOST_INSIDE_HOP_S
     return Duration(
         expected_s=expected,
-        low_s=np.minimum(low, expected),
-        high_s=np.maximum(np.asarray(load_high_s) + most_hops_s, expected),
-        latency_s=np.maximum(expected - np.asarray(load_s), 0.0),
+        low_s=np.fmin(low, expected),
+        high_s=np.fmax(np.asarray(load_high_s) + most_hops_s, expected),
     )

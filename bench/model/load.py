@@ -46,6 +46,7 @@ class Loads:
     per_port_bytes: float
     host_steps: float
     inside_steps: float
+    num_messages: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class _Moved:
     leaf_bytes: float
     host_steps: float = 0.0
     inside_steps: float = 0.0
+    num_messages: float = 0.0
 
 
 def loads_of(spec: CollectiveSpec, network: Network, schedule: Schedule | None) -> Loads:
@@ -111,6 +113,7 @@ def loads_of(spec: CollectiveSpec, network: Network, schedule: Schedule | None) 
         per_port_bytes=per_port_bytes,
         host_steps=moved.host_steps,
         inside_steps=moved.inside_steps,
+        num_messages=moved.num_messages,
     )
 
 
@@ -143,4 +146,5 @@ def _moved(spec: CollectiveSpec, network: Network, hosts_per_leaf: int, schedule
         leaf_bytes=float(needs.leaf_bytes) * size,
         host_steps=float(needs.host_steps),
         inside_steps=float(needs.inside_steps),
+        num_messages=float(needs.num_messages),
     )

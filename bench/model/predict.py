@@ -1,5 +1,6 @@
 """`predict`: ceiling, expectation, interval and what binds, for one collective on one network."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -33,7 +34,8 @@ class Prediction:
         ceiling_s: shortest possible duration: the slowest resource, less what a token bucket lets through unshaped.
         duration_s: expected duration. Without experience of the library: the slowest resource at its rate plus known delays,
             so software time is not in it. None where the emulated link cannot tell, because most of the message passes its
-            bucket, and where the library's schedule is not known.
+            bucket, where the library's schedule is not known, and for exchanges of so many small messages that their number
+            decides.
         low_s, high_s: nine of ten runs lie in between (`Experience`); None where there is no experience.
         load_s: the part of duration_s that bytes take at what resources reach; latency_s: what steps add to it.
         bound_by: the resource of least capacity on the path, or ``latency`` where steps take longer than bytes; None where
@@ -53,6 +55,13 @@ class Prediction:
     bound_by: str | None
     also_bound_by: tuple[str, ...]
     is_bucket_dominated: bool
+
+    @property
+    def resource(self) -> str | None:
+        """What binds the bytes, also where steps take longer than they do."""
+        if self.bound_by == LATENCY and self.loads:
+            return self.loads[0].resource
+        return self.bound_by
 
     @property
     def ceiling_busbw_bytes_per_s(self) -> float | None:
@@ -119,6 +128,7 @@ def predict(
             is_bucket_dominated=is_bucket_dominated,
         )
     low_s = high_s = None
+    duration_s: float | None
     if known is None or schedule is None:
         reached = {load: load.duration_s for load in loads}
         load_s, duration_s = slowest_s, slowest_s + delay_s
@@ -134,13 +144,16 @@ def predict(
             load_s / known.low.get(family, 1.0),
             found.host_steps,
             found.inside_steps,
+            found.num_messages,
             spec.num_ranks,
         )
-        duration_s = max(float(time.expected_s), ceiling_s)
-        low_s, high_s = max(float(time.low_s), ceiling_s), max(float(time.high_s), duration_s)
+        expected_s = float(time.expected_s)
+        duration_s = None if math.isnan(expected_s) else max(expected_s, ceiling_s)
+        low_s = max(float(time.low_s), ceiling_s)
+        high_s = max(float(time.high_s), duration_s or low_s)
     bound_by, also_bound_by = _binding(reached)
-    latency_s = max(0.0, duration_s - load_s)
-    if latency_s > load_s:
+    latency_s = None if duration_s is None else max(0.0, duration_s - load_s)
+    if latency_s is None or latency_s > load_s:
         bound_by, also_bound_by = LATENCY, ()
     return Prediction(
         spec=spec,
@@ -150,7 +163,7 @@ def predict(
         duration_s=duration_s,
         low_s=low_s,
         high_s=high_s,
-        load_s=min(load_s, duration_s),
+        load_s=load_s if duration_s is None else min(load_s, duration_s),
         latency_s=latency_s,
         bound_by=bound_by,
         also_bound_by=also_bound_by,

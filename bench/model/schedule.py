@@ -101,6 +101,7 @@ class Demand:
         leaf_bytes: payload that leaves the busiest leaf in its busier direction.
         host_steps: links between hosts that follow one another on the longest chain.
         inside_steps: links inside hosts on that chain.
+        num_messages: messages that a rank sends to others with nothing that says how many travel at once.
     """
 
     host_bytes: Number
@@ -109,6 +110,7 @@ class Demand:
     leaf_bytes: Number = 0.0
     host_steps: Number = 0.0
     inside_steps: Number = 0.0
+    num_messages: Number = 0.0
 
 
 def demand(
@@ -259,6 +261,7 @@ def demand(
         leaf_bytes=p * host_bytes * spine,
         host_steps=ranks - g if is_stepwise else is_split * 1.0,
         inside_steps=g - 1 if is_stepwise else np.where(is_pxn | is_alone, 1.0, 0.0),
+        num_messages=0.0 if is_stepwise else ranks - 1,
     )
 
 

@@ -1,0 +1,55 @@
+"""Which schedule a library is taken to run, and what is expected of it: the one place that joins the model with what is known."""
+
+from dataclasses import dataclass
+
+from bench.model.choice import alternatives
+from bench.model.collective import CollectiveSpec
+from bench.model.fabric import Network
+from bench.model.held_out import Experience, experience
+from bench.model.predict import Prediction, choose, predict
+from bench.model.schedule import SCHEDULES, Schedule, schedule_named
+from bench.published import own_rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """A prediction, how its schedule was found (``given``, ``chosen``, ``assumed``), and those of other schedules."""
+
+    prediction: Prediction
+    source: str
+    others: tuple[Prediction, ...] = ()
+
+
+def expect(spec: CollectiveSpec, network: Network, backend: str, algorithm: str | None = None) -> Expected:
+    """Predict one call.
+
+    NCCL: by the algorithm that was read or forced (``ring``, ``tree/ll128``), else by the one it is expected to choose, with
+    what published runs reached. MPI: by the algorithm that was forced. Else the library's own schedule, as far as it is
+    known; nothing was published that would say what gloo or MPI reach.
+    """
+    given = None if algorithm is None else schedule_named(algorithm.split("/")[0])
+    if given is not None and given not in SCHEDULES.get(spec.collective, ()):
+        given = None
+    if backend != "nccl":
+        source = "assumed" if given is None else "given"
+        return Expected(prediction=predict(spec, network, given), source=source)
+    known = published_experience()
+    schedule = choose(spec, network, known) if given is None else given
+    others = alternatives(
+        spec.collective, network.num_hosts, network.ranks_per_host, has_nvls=network.has_nvls
+    )
+    return Expected(
+        prediction=predict(spec, network, schedule, known),
+        source="given" if given is not None else "chosen" if schedule is not None else "assumed",
+        others=tuple(predict(spec, network, other, known) for other in others if other is not schedule),
+    )
+
+
+def published_experience() -> Experience:
+    """What the published runs that come with linerate reached, all of them together."""
+    return experience(own_rows())
+
+
+def schedule_label(schedule: Schedule | None, fallback: str) -> str:
+    """How a schedule is shown; ``fallback`` where it is the library's own."""
+    return fallback if schedule is None else schedule.value
