@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.expect import expect
+from bench.expect import expect, given_schedule
 from bench.measure.engine import Measurement
 from bench.model import units
 from bench.model.collective import TRAITS, Algorithm, Collective
 from bench.model.fabric import Network
 from bench.model.grouping import WORLD, Group, groups_of
+from bench.model.schedule import Schedule, demand
 from bench.model.straggler import Arrivals, Finding, Kind, classify
 from bench.model.straggler import arrivals as arrivals_of
 from bench.model.transfer import KNOWN_SCHEDULES, host_egress_bytes, load_imbalance, schedule
@@ -122,7 +123,7 @@ def _record(
         num_wrong_elements=num_wrong if has_data else None,
         # Trays of a rack are one host as far as its network is concerned.
         fabric_bytes_per_rank=fabric_bytes_per_rank(
-            point, net.num_hosts if net else num_hosts, facts.backend, is_ring=ran.startswith("ring")
+            point, net.num_hosts if net else num_hosts, facts.backend, given_schedule(chosen, point.collective)
         ),
         predicted_time_s=prediction.duration_s if prediction else None,
         ceiling_time_s=prediction.ceiling_s if prediction and prediction.loads else None,
@@ -219,17 +220,23 @@ def algorithm_source(point: Point, backend: str) -> str:
 
 
 def fabric_bytes_per_rank(
-    point: Point, num_hosts: int, backend: str, *, is_ring: bool = False
+    point: Point, num_hosts: int, backend: str, given: Schedule | None = None
 ) -> float | None:
-    """Payload that leaves a host per rank and call; None where it depends on a schedule that is not known."""
+    """Payload that leaves a host per rank and call; None where it depends on a schedule that is not known.
+
+    ``given``: the schedule that was read or forced.
+    """
     if point.num_ranks % num_hosts:
         return None
-    is_schedule_known = is_ring or backend == "gloo" or algorithm_source(point, backend) != "unknown"
+    ranks_per_host = point.num_ranks // num_hosts
+    if given is not None and num_hosts > 1:
+        needs = demand(point.collective, given, num_hosts, ranks_per_host)
+        return float(needs.host_bytes) * point.message_bytes / ranks_per_host
+    is_schedule_known = backend == "gloo" or algorithm_source(point, backend) != "unknown"
     # Whoever sends blocks to their readers moves the same bytes; a vector may travel round a ring or along a tree.
     is_direct = schedule(point.collective) is Algorithm.pairwise
     if num_hosts > 1 and not (is_direct or (is_schedule_known and point.collective in KNOWN_SCHEDULES)):
         return None
-    ranks_per_host = point.num_ranks // num_hosts
     return host_egress_bytes(point.spec, ranks_per_host) / ranks_per_host
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bench.model.choice import alternatives
-from bench.model.collective import CollectiveSpec
+from bench.model.collective import Collective, CollectiveSpec
 from bench.model.fabric import Network
 from bench.model.held_out import Experience, experience
 from bench.model.predict import Prediction, choose, predict
@@ -27,9 +27,7 @@ def expect(spec: CollectiveSpec, network: Network, backend: str, algorithm: str 
     what published runs reached. MPI: by the algorithm that was forced. Else the library's own schedule, as far as it is
     known; nothing was published that would say what gloo or MPI reach.
     """
-    given = None if algorithm is None else schedule_named(algorithm.split("/")[0])
-    if given is not None and given not in SCHEDULES.get(spec.collective, ()):
-        given = None
+    given = given_schedule(algorithm, spec.collective)
     if backend != "nccl":
         source = "assumed" if given is None else "given"
         return Expected(prediction=predict(spec, network, given), source=source)
@@ -43,6 +41,13 @@ def expect(spec: CollectiveSpec, network: Network, backend: str, algorithm: str 
         source="given" if given is not None else "chosen" if schedule is not None else "assumed",
         others=tuple(predict(spec, network, other, known) for other in others if other is not schedule),
     )
+
+
+def given_schedule(algorithm: str | None, collective: Collective) -> Schedule | None:
+    """The schedule behind the name that a log or a user gave (``tree/ll128``); None where it has no closed form."""
+    found = None if algorithm is None else schedule_named(algorithm.split("/")[0])
+    # all_to_allv has loads of its own, whatever the order of its messages.
+    return found if found in SCHEDULES.get(collective, ()) else None
 
 
 def published_experience() -> Experience:

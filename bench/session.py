@@ -13,11 +13,13 @@ from pathlib import Path
 
 from bench import exits
 from bench.config import BenchConfig
+from bench.forecast import Forecast
 from bench.launch.emulated import run_emulated
 from bench.launch.identity import OWN_PREFIX, discover, is_mpi
 from bench.launch.local import run_local
 from bench.launch.mpirun import run_mpi
 from bench.launch.resolve import Resolved
+from bench.model import units
 from bench.run_folder import MANIFEST, RunFolder, check_writable, new_run_id
 
 
@@ -88,6 +90,33 @@ def _draw(path: Path) -> None:
     shown = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
     sys.stdout.write(f"Results: {shown}\n")
     sys.stdout.flush()
+
+
+def draw_waterfall(found: Forecast, path: Path) -> None:
+    """The figure of `linerate predict --figure`.
+
+    Raises:
+        ValueError: nothing to draw, or the file cannot be written.
+    """
+    from analysis.plots import save
+    from analysis.waterfall import waterfall_figure
+
+    falls, intervals = {}, {}
+    for point, steps in found.waterfalls().items():
+        name = f"{point.collective.value}, {units.format_bytes(point.message_bytes)}"
+        falls[name] = steps
+        prediction = next(row.prediction for other, row in found.rows if other == point)
+        low, high = prediction.low_busbw_bytes_per_s, prediction.high_busbw_bytes_per_s
+        intervals[name] = None if low is None or high is None else (low, high)
+    if not falls:
+        raise ValueError("--figure: no point has a predicted time to draw; take larger sizes")
+    figure = waterfall_figure(
+        falls, title=found.title, is_emulated=found.network.scale > 1, intervals=intervals
+    )
+    try:
+        save(figure, path)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"--figure {path} cannot be written ({error})") from None
 
 
 def join(resolved: Resolved, output_format: str) -> int:

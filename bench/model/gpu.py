@@ -27,6 +27,7 @@ GPUS: Final[dict[str, Gpu]] = {
     "H200": Gpu(inside_gbytes_per_s=450, has_nvls=True),
     "H20": Gpu(inside_gbytes_per_s=450, has_nvls=True),
     "H800": Gpu(inside_gbytes_per_s=200, has_nvls=True),
+    "GH200": Gpu(inside_gbytes_per_s=450),
     "B200": Gpu(inside_gbytes_per_s=900, has_nvls=True),
     "B300": Gpu(inside_gbytes_per_s=900, has_nvls=True),
     "GB200": Gpu(inside_gbytes_per_s=900, has_nvls=True),

@@ -12,6 +12,7 @@ CODING: Final = "coding and FEC"
 FRAMING: Final = "framing"
 NVLINK: Final = "nominal rate of NVLink"
 CONTENTION: Final = "contention and software"
+BELOW_NOMINAL: Final = "NVLink below its nominal rate"
 DELAY: Final = "delay of the links"
 
 
@@ -61,14 +62,17 @@ def waterfall(prediction: Prediction, network: Network) -> tuple[Step, ...]:
             if rate is not None:
                 add(label, optics.payload_bytes / rate, note)
         is_known = network.transport is not Transport.unknown
-        packets = network.transport.value if is_known else "InfiniBand, the least there are; transport not known"
+        packets = (
+            network.transport.value if is_known else "InfiniBand, the least there are; transport not known"
+        )
         add(FRAMING, optics.duration_s, f"headers of {packets}")
     slowest = prediction.loads[0]
     if optics is None:
         add(NVLINK, slowest.duration_s, "data sheet")
     else:
         add(f"narrower: {slowest.resource}", slowest.duration_s, "capacity of the resource that binds")
-    add(CONTENTION, prediction.load_s, "share that published runs reached")
+    label = BELOW_NOMINAL if prediction.resource == "nvlink" else CONTENTION
+    add(label, prediction.load_s, "share that published runs reached")
     is_steps = prediction.low_s is not None
     note = "steps of the schedule, by the protocol's hop" if is_steps else "propagation"
     add(LATENCY if is_steps else DELAY, duration_s, note)
