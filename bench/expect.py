@@ -1,5 +1,6 @@
 """Which schedule a library is taken to run, and what is expected of it: the one place that joins the model with what is known."""
 
+import dataclasses
 from dataclasses import dataclass
 
 from bench.model.choice import alternatives
@@ -33,13 +34,24 @@ def expect(spec: CollectiveSpec, network: Network, backend: str, algorithm: str 
         return Expected(prediction=predict(spec, network, given), source=source)
     known = published_experience()
     schedule = choose(spec, network, known) if given is None else given
-    others = alternatives(
+    prediction = predict(spec, network, schedule, known)
+    possible = alternatives(
         spec.collective, network.num_hosts, network.ranks_per_host, has_nvls=network.has_nvls
     )
+    others = tuple(predict(spec, network, other, known) for other in possible if other is not schedule)
+    if given is None and schedule is not None:
+        # Nobody said which it will be, so only what none of them can exceed is a ceiling. Reduction in the network is set up
+        # on purpose, and described then.
+        ceilings_s = [prediction.ceiling_s] + [
+            other.ceiling_s
+            for other in others
+            if other.schedule is not Schedule.sharp or network.has_in_network_reduction
+        ]
+        prediction = dataclasses.replace(prediction, ceiling_s=min(ceilings_s))
     return Expected(
-        prediction=predict(spec, network, schedule, known),
+        prediction=prediction,
         source="given" if given is not None else "chosen" if schedule is not None else "assumed",
-        others=tuple(predict(spec, network, other, known) for other in others if other is not schedule),
+        others=others,
     )
 
 

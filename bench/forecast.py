@@ -36,8 +36,10 @@ COLUMNS: Final = (
     "algorithm_source",
     "predicted_low_busbw_gbytes_per_s",
     "predicted_high_busbw_gbytes_per_s",
+    "alternatives",
 )
-"""Columns of `linerate predict --out`, named as in summary.csv. algorithm_source: ``alternative`` where another is expected."""
+"""Columns of `linerate predict --out`, named as in summary.csv. alternatives: expected busbw if another schedule runs, as
+``ring=351.6 tree=356.8``, in 10**9 byte/s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,20 +93,17 @@ def _forced(config: BenchConfig, point: Point) -> str | None:
 
 
 def as_csv(found: Forecast) -> str:
-    """The table as CSV; empty cells are not known. Schedules that NCCL might run instead follow the one expected."""
+    """The table as CSV, one row for each point; empty cells are not known."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for point, expected in found.rows:
-        predictions = [(expected.prediction, expected.source)]
-        predictions += [(other, "alternative") for other in expected.others]
-        for prediction, source in predictions:
-            cells = _cells(found, point, prediction, source)
-            writer.writerow(["" if cell is None else cell for cell in cells])
+        writer.writerow(["" if cell is None else cell for cell in _cells(found, point, expected)])
     return text.getvalue()
 
 
-def _cells(found: Forecast, point: Point, prediction: Prediction, source: str) -> Sequence[object]:
+def _cells(found: Forecast, point: Point, expected: Expected) -> Sequence[object]:
+    prediction = expected.prediction
     outside = [load for load in prediction.loads if load.is_outside and load.resource != "spine"]
     ranks_per_port = found.network.ports_per_host / found.network.ranks_per_host
     rates = (
@@ -127,9 +126,14 @@ def _cells(found: Forecast, point: Point, prediction: Prediction, source: str) -
         ceiling,
         prediction.bound_by,
         " ".join(prediction.also_bound_by),
-        source,
+        expected.source,
         low,
         high,
+        " ".join(
+            f"{algorithm_of(point, other)}={units.gbytes_per_s(other.busbw_bytes_per_s):.6g}"
+            for other in expected.others
+            if other.busbw_bytes_per_s is not None
+        ),
     )
 
 

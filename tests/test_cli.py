@@ -21,9 +21,15 @@ def test_predict_gives_the_ceiling_of_a_known_fabric(
     assert main(["predict", *overrides, "sizes.list_bytes=[1GiB]", "--out", str(out)]) == 0
     rows = {row["collective"]: row for row in csv.DictReader(out.open())}
     line = 50 * 4096 / 4178
-    assert float(rows["all_reduce"]["predicted_busbw_gbytes_per_s"]) == pytest.approx(8 * line)
+    assert float(rows["all_reduce"]["ceiling_busbw_gbytes_per_s"]) == pytest.approx(8 * line)
     assert float(rows["all_to_all"]["ceiling_busbw_gbytes_per_s"]) == pytest.approx(line * 127 / 120)
-    assert float(rows["send_recv"]["predicted_busbw_gbytes_per_s"]) == pytest.approx(line)
+    assert float(rows["send_recv"]["ceiling_busbw_gbytes_per_s"]) == pytest.approx(line)
+    for row in rows.values():
+        low, expected, high, most = (
+            float(row[f"{name}busbw_gbytes_per_s"])
+            for name in ("predicted_low_", "predicted_", "predicted_high_", "ceiling_")
+        )
+        assert low < expected < high <= most * (1 + 1e-9)
     assert rows["all_reduce"]["bound_by"] == "optics" and rows["all_reduce"]["also_bound_by"] == "nic"
     assert list(rows["all_reduce"]) == list(COLUMNS)
     assert "16 hosts" in capsys.readouterr().out
@@ -40,6 +46,7 @@ def test_other_optics_buy_nothing_where_the_adapter_binds(tmp_path: Path) -> Non
     for name in ("400g-osfp-dr4", "800g-osfp-dr8", "1600g-osfp-2xdr4"):
         out = tmp_path / f"{name}.csv"
         overrides = [f"transceiver={name}", "fabric=dgx_h100", "fabric.num_hosts=4", "collectives=all_reduce"]
+        overrides += ["fabric.lane_gbps=200"]  # a cage that takes all of them
         assert main(["predict", *overrides, "sizes.list_bytes=[1GiB]", "--out", str(out)]) == 0
         row = next(csv.DictReader(out.open()))
         ceilings.append((float(row["ceiling_busbw_gbytes_per_s"]), row["bound_by"]))
@@ -55,6 +62,10 @@ def test_other_optics_buy_nothing_where_the_adapter_binds(tmp_path: Path) -> Non
         (["predict", "--out", "/nowhere/p.csv"], "/nowhere/p.csv"),
         (["predict", "transceiver=400g"], "400g-osfp"),
         (["catalog", "900g"], "900g"),
+        (["catalog", "--rate", "900"], "--rate 900"),
+        (["predict", "transceiver=400g-osfp-dr4", "link.length_m=600"], "reaches 500 m"),
+        (["run", "transceiver=400g-osfp-dr4", "link.length_m=600"], "reaches 500 m"),
+        (["run", "transceiver=400g-osfp-dr4", "link.far=400g-qsfpdd-fr4"], "each fibre pair"),
         (["report", "runs/latest"], "report"),
         (["run", "--multirun", "seed=1"], "--multirun"),
     ],
