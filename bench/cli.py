@@ -20,11 +20,11 @@ examples:
   linerate run launcher=local                             loopback, no optics
   torchrun --nproc-per-node 8 -m bench transceiver=400g-osfp-dr4 fabric=dgx_h100
   linerate predict transceiver=800g-osfp-dr8 fabric=dgx_h100 fabric.num_hosts=16
+  linerate validate --table measured.csv
   linerate catalog 800g dr8
 """
 FORMATS: Final = ("table", "nccl-tests")
 _LATER: Final = (
-    "validate",
     "fit",
     "report",
     "compare",
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _be_rank()
     if arguments and arguments[0] in _LATER:
         return _refused(
-            f"the verb {arguments[0]!r} is not in this version ({bench.__version__}); there are run, predict, catalog"
+            f"the verb {arguments[0]!r} is not in this version ({bench.__version__}); there are run, predict, validate, catalog"
         )
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
@@ -60,8 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _run(options, options.overrides + rest)
             case "predict":
                 return _predict(options, options.overrides + rest)
+            case "validate":
+                return _validate(options)
             case "catalog":
-                return _catalog(options)
+                return _catalog(options, options.words + rest)
     except (ValueError, AssertionError) as error:
         return _refused(str(error))
     except KeyboardInterrupt:
@@ -102,11 +104,32 @@ def _parser() -> argparse.ArgumentParser:
     predict = verbs.add_parser("predict", help="the same points, prediction only")
     predict.add_argument("overrides", nargs="*", help="key=value, as for run")
     predict.add_argument("--out", metavar="FILE.csv", type=Path, help="also write the table there")
+    predict.add_argument(
+        "--figure", metavar="FILE.png", type=Path, help="also draw the way from line rate to busbw"
+    )
+    validate = verbs.add_parser(
+        "validate", help="predict a table of published measurements, and report the error"
+    )
+    validate.add_argument(
+        "--table", metavar="FILE.csv", type=Path, help="the table; without it, linerate's own"
+    )
+    validate.add_argument("--json", metavar="FILE", type=Path, help="also write rows and totals there")
     catalog = verbs.add_parser("catalog", help="the transceivers it knows")
     catalog.add_argument(
         "words", nargs="*", metavar="WORD", help="show only entries that hold every word, e.g. 800g smf"
     )
     catalog.add_argument("--json", action="store_true", help="all fields, as JSON")
+    for flag, metavar, text in (
+        ("--rate", "GBPS", "MAC rate of the whole module: 800, 1.6T"),
+        ("--min-reach", "METRES", "reaches so far, on --fibre where that is given: 500, 2km"),
+        ("--fibre", "MEDIUM", "SMF, OM3, OM4, OM5, MMF or copper"),
+        ("--form-factor", "CAGE", "OSFP, OSFP1600, OSFP-XD, QSFP-DD, QSFP112, ..."),
+        ("--fec", "CODE", "part of the code's name: kp4, kr4, ofec, hamming"),
+        ("--max-power", "WATTS", "draws at most so much"),
+        ("--cooling", "TEXT", "part of it: air, liquid, rhs"),
+        ("--kind", "TEXT", "part of it: retimed, lpo, lro, cpo, aoc, aec, coherent, copper"),
+    ):
+        catalog.add_argument(flag, metavar=metavar, help=text)
     return parser
 
 
@@ -127,8 +150,13 @@ def _run(options: argparse.Namespace, overrides: list[str]) -> int:
         return 0
     from bench import session
     from bench.launch.resolve import resolve
+    from bench.link import link_findings
 
     resolved = resolve(config, os.environ)
+    findings = link_findings(resolved.config)
+    if resolved.identity is None or resolved.identity.rank == 0:
+        for finding in findings:
+            sys.stderr.write(f"linerate: {finding.text}\n")
     if resolved.identity is not None:
         return session.join(resolved, options.format)
     return session.launch(resolved, options.format)
@@ -153,17 +181,31 @@ def _is_another_rank() -> bool:
 
 def _predict(options: argparse.Namespace, overrides: list[str]) -> int:
     from bench.compose import compose
-    from bench.forecast import forecast, show
+    from bench.forecast import forecast, write_csv
+    from bench.forecast_view import show
 
-    rows = forecast(compose(overrides))
-    show(rows, options.out)
+    found = forecast(compose(overrides))
+    if options.out is not None:
+        write_csv(found, options.out)
+    if options.figure is not None:
+        from bench.session import draw_waterfall
+
+        draw_waterfall(found, options.figure)
+    show(found)
     return 0
 
 
-def _catalog(options: argparse.Namespace) -> int:
+def _validate(options: argparse.Namespace) -> int:
+    from bench.validation import show
+
+    show(options.table, options.json)
+    return 0
+
+
+def _catalog(options: argparse.Namespace, words: list[str]) -> int:
     from bench.listing import show_catalog
 
-    return show_catalog(options.words, as_json=options.json)
+    return show_catalog(words, options)
 
 
 def _refused(message: str) -> int:

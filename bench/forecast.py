@@ -10,9 +10,11 @@ from typing import Final
 from bench.config import BenchConfig
 from bench.expect import Expected, expect
 from bench.launch.resolve import prediction_target
+from bench.link import link_findings
 from bench.model import units
 from bench.model.collective import bus_factor
 from bench.model.fabric import Network, path_mtu_bytes
+from bench.model.finding import Finding
 from bench.model.framing import Transport
 from bench.model.predict import Prediction
 from bench.model.transfer import schedule
@@ -44,12 +46,13 @@ COLUMNS: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What was asked, in one line, and one prediction per point."""
+    """What was asked, in one line, one prediction per point, and what is odd about the link."""
 
     title: str
     network: Network
     backend: str
     rows: tuple[tuple[Point, Expected], ...]
+    findings: tuple[Finding, ...] = ()
 
     @property
     def largest(self) -> tuple[tuple[Point, Expected], ...]:
@@ -70,6 +73,7 @@ def forecast(config: BenchConfig) -> Forecast:
         ValueError: the fabric or the optics have not been named.
     """
     network, points, settled = prediction_target(config)
+    findings = link_findings(settled)
     emulated = settled.launcher.kind == "emulated"
     backend = ("gloo" if settled.backend == "auto" else settled.backend) if emulated else settled.backend
     rows, seen = [], set()
@@ -84,7 +88,7 @@ def forecast(config: BenchConfig) -> Forecast:
         f"MTU {path_mtu_bytes(settled.fabric, network.transport)}"
     )
     title = f"{network.num_ranks} ranks on {network.num_hosts} hosts · {settled.transceiver.name} · {where} · predicted"
-    return Forecast(title=title, network=network, backend=backend, rows=tuple(rows))
+    return Forecast(title=title, network=network, backend=backend, rows=tuple(rows), findings=tuple(findings))
 
 
 def _forced(config: BenchConfig, point: Point) -> str | None:
@@ -139,7 +143,7 @@ def _cells(found: Forecast, point: Point, expected: Expected) -> Sequence[object
 
 def algorithm_of(point: Point, prediction: Prediction) -> str:
     """The schedule predicted, by its name, or the ring or exchange that is assumed of a library that does not say."""
-    return (prediction.schedule or schedule(point.collective)).value
+    return str((prediction.schedule or schedule(point.collective)).value)
 
 
 def write_csv(found: Forecast, out: Path) -> None:

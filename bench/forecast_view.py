@@ -1,6 +1,5 @@
 """What `linerate predict` prints: the points, what else might run, and the way from line rate to busbw."""
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -15,6 +14,8 @@ from bench.points import Point
 def show(found: Forecast) -> None:
     """Print the forecast: table of points, alternatives at the largest size, waterfall of each collective."""
     console = plain_or_terminal()
+    for finding in found.findings:
+        console.print(f"Warning: {finding.text}", markup=False, style="yellow")
     console.print(_points(found))
     is_experienced = any(expected.prediction.low_s is not None for _, expected in found.rows)
     if is_experienced:
@@ -136,12 +137,6 @@ def waterfall_table(found: Forecast, falls: dict[Point, tuple[Step, ...]]) -> Ta
         table.add_row("", "sum", units.format_seconds(total_s), "", last, "", style="bold")
         table.add_section()
     return table
-
-
-def show_findings(console: Console, texts: list[str]) -> None:
-    """Warnings about the link, one line each."""
-    for text in texts:
-        console.print(f"Warning: {text}", markup=False, style="yellow")
 
 
 def _rate(rate_bytes_per_s: float | None, factor: float) -> str:

@@ -1,37 +1,52 @@
 """`linerate catalog`: the transceivers it knows, as a table or as JSON."""
 
+import argparse
 import dataclasses
 import json
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from rich.console import Console as RichConsole
 from rich.table import Table
 from rich.text import Text
 
 from bench import catalog
+from bench.model.selection import Selection, criteria, select, why_nothing
 from bench.model.transceiver import Transceiver
 
+FILTERS: Final = ("rate", "min_reach", "fibre", "form_factor", "fec", "max_power", "cooling", "kind")
 
-def show_catalog(words: Sequence[str], *, as_json: bool) -> int:
-    """Print the entries that hold every word (in name, PMD, kind, form factor, fibre, FEC or cooling).
+
+def show_catalog(words: Sequence[str], options: argparse.Namespace) -> int:
+    """Print the entries that hold every word (in name, PMD, kind, form factor, fibre, FEC or cooling) and pass every filter.
 
     Raises:
-        ValueError: no entry does; near names are given.
+        ValueError: no entry does; says what each word and filter alone would have left, or gives near names.
     """
-    found = [entry for entry in catalog.transceivers() if all(word.lower() in _text(entry) for word in words)]
-    if not found:
-        names = [name for name in catalog.names("transceiver") if name not in catalog.PLACEHOLDERS]
-        raise ValueError(catalog.unknown_name("a transceiver with", " ".join(words), names))
-    if as_json:
-        sys.stdout.write(json.dumps([dataclasses.asdict(entry) for entry in found], indent=2) + "\n")
+    asked = {name: getattr(options, name) for name in FILTERS if getattr(options, name) is not None}
+    conditions = criteria(words=words, **asked)
+    entries = list(catalog.transceivers())
+    found = select(entries, conditions)
+    if not found.entries and len(conditions) == len(words) == 1:
+        names = [entry.name for entry in entries]
+        raise ValueError(catalog.unknown_name("a transceiver with", words[0], names))
+    if not found.entries:
+        raise ValueError(why_nothing(entries, conditions))
+    left_out = _left_out(found)
+    if options.json:
+        sys.stdout.write(json.dumps([dataclasses.asdict(entry) for entry in found.entries], indent=2) + "\n")
+        if left_out:
+            sys.stderr.write(f"linerate: {left_out}\n")
         return 0
     console = RichConsole(highlight=False)
     if not console.is_terminal:
         console = RichConsole(highlight=False, width=150)
-    console.print(_table(found))
+    console.print(_table(found.entries))
+    if left_out:
+        console.print(left_out, markup=False)
     console.print(
-        f"{len(found)} entries; an empty cell: the sources do not say. Rates are MAC rates of the whole module. "
+        f"{_entries(len(found.entries))}; an empty cell: the sources do not say. Rates are MAC rates of the whole module. "
         "Select one with transceiver=<name>; --json shows every field with its sources.",
         markup=False,
         style="dim",
@@ -68,8 +83,13 @@ def _table(entries: Sequence[Transceiver]) -> Table:
     return table
 
 
-def _text(entry: Transceiver) -> str:
-    parts = [entry.name, entry.pmd or "", entry.kind or "", *entry.form_factors, *entry.cooling]
-    parts += [f"{entry.nominal_rate_gbps:g}g", entry.fiber.type if entry.fiber else ""]
-    parts += [entry.fec.code if entry.fec else "", entry.ib_generation or ""]
-    return " ".join(parts).lower()
+def _left_out(found: Selection) -> str:
+    """How many entries may belong here as well, if their sources said more."""
+    if not found.num_unknown:
+        return ""
+    silent = ", ".join(f"{number} for {label}" for label, number in found.unknown.items())
+    return f"{_entries(found.num_unknown)} left out because their sources do not say: {silent}."
+
+
+def _entries(number: int) -> str:
+    return "1 entry" if number == 1 else f"{number} entries"

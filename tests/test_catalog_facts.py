@@ -13,6 +13,8 @@ import yaml
 
 from bench import catalog
 from bench.model import coding
+from bench.model.cabling import Cabling, conductor_of, reaches_m, takes
+from bench.model.facing import lanes_of
 
 CONF: Final = Path(__file__).resolve().parents[1] / "conf"
 PLACEHOLDERS: Final = ("auto", "unknown")
@@ -199,6 +201,26 @@ def test_the_link_budget_closes(name: str) -> None:
     launched_dbm, stressed_dbm = (entry["lane_optics"][key] for key in BUDGET_KEYS)
     received_dbm = launched_dbm - entry["channel_insertion_loss_db"] - PENALTY_DB[kind[1]]
     assert received_dbm == pytest.approx(stressed_dbm - SECQ_MAX_DB, abs=1e-9)
+
+
+@every_optical
+def test_fibres_come_in_pairs_that_share_the_lanes(name: str) -> None:
+    """Lanes over fibre pairs is 1 for parallel types, the number of wavelengths for WDM and BiDi types."""
+    lanes = lanes_of(catalog.transceiver(name))
+    assert lanes is not None and lanes.num_pairs is not None and lanes.per_pair is not None
+    wavelengths = OPTICAL[name]["optical"]["wavelengths_nm"]
+    if wavelengths is not None:
+        assert len(wavelengths) == lanes.per_pair
+
+
+@every_transceiver
+def test_a_medium_with_a_reach_is_one_that_the_module_takes(name: str) -> None:
+    entry = catalog.transceiver(name)
+    assert conductor_of(entry) is not None
+    for medium in Cabling:
+        if medium.is_graded and medium.value in (entry.reach_m or {}):
+            assert takes(entry, medium)
+            assert reaches_m(entry, medium) == {medium.value: (entry.reach_m or {})[medium.value]}
 
 
 @every_optical

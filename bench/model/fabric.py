@@ -137,6 +137,8 @@ class Network:
         is_switched: ranks of a host are linked by switches, else by a mesh.
         has_nvls, has_in_network_reduction, is_rail_optimised: as in `Fabric`.
         ecmp_uplinks: uplinks of a leaf over which flows are hashed; None where they are sprayed, or it is not known.
+        goodput_low, goodput_high: share of what leaves a port that need not be sent again, at worst and at best. 1 where
+            nothing is lost: errors that FEC corrects cost no bandwidth.
     """
 
     num_hosts: int
@@ -158,6 +160,8 @@ class Network:
     has_in_network_reduction: bool = False
     is_rail_optimised: bool = False
     ecmp_uplinks: int | None = None
+    goodput_low: float = 1.0
+    goodput_high: float = 1.0
 
     @property
     def num_ranks(self) -> int:

@@ -93,7 +93,7 @@ def loads_of(spec: CollectiveSpec, network: Network, schedule: Schedule | None) 
                 Load(
                     resource="spine",
                     payload_bytes=moved.leaf_bytes / (hosts_per_leaf * ports),
-                    capacity_bytes_per_s=network.spine_bytes_per_s,
+                    capacity_bytes_per_s=network.spine_bytes_per_s * network.goodput_high,
                 )
             )
     if network.nvlink_bytes_per_s is not None:

@@ -21,6 +21,10 @@ MIN_BUCKETS: Final = 8
 """Below this many token buckets per link and call the emulated link passes so much unshaped that its rate says nothing
 (a ring of send_recv with 64 KiB messages and a bucket of 256 KiB ran at 2.3 times the rate)."""
 
+MOST_LOSS_DOUBT: Final = 0.05
+"""Goodput under loss is expected as a number only where its best and worst lie closer than this, the distance that published
+repetitions of one measurement have (docs/accuracy.md); else there is only the interval."""
+
 LATENCY: Final = "latency"
 
 
@@ -152,6 +156,12 @@ def predict(
         low_s = max(float(time.low_s), ceiling_s)
         high_s = max(float(time.high_s), duration_s or low_s)
     bound_by, also_bound_by = _binding(reached)
+    if network.goodput_low < network.goodput_high and bound_by != "nvlink":
+        # What loss costs is an interval itself; where it is wide, nothing between its ends is more likely than the rest.
+        low_s = duration_s if low_s is None else low_s
+        high_s = (high_s or duration_s or low_s or 0.0) * network.goodput_high / network.goodput_low
+        if network.goodput_low < (1 - MOST_LOSS_DOUBT) * network.goodput_high:
+            duration_s = None
     latency_s = None if duration_s is None else max(0.0, duration_s - load_s)
     if latency_s is None or latency_s > load_s:
         bound_by, also_bound_by = LATENCY, ()
