@@ -53,7 +53,7 @@ LAYERS: Final = (
         TORCH | CONFIGURATION | FIGURES | LAUNCHER_ONLY,
     ),
     Layer("measure", ("bench.measure",), ("model", "exits"), CONFIGURATION | TABLES | FIGURES | NAMESPACES),
-    Layer("config", ("bench.config", "bench.compose"), ("model", "record"), TORCH | FIGURES | LAUNCHER_ONLY),
+    Layer("config", ("bench.config", "bench.compose", "bench.mpi_algorithms"), ("model", "record"), TORCH | FIGURES | LAUNCHER_ONLY),
     Layer(
         "run",
         (
