@@ -99,6 +99,10 @@ class Fabric:
             raise ValueError(
                 "fabric.routing is ecmp, but fabric.num_uplinks is not given: how often flows collide depends on it"
             )
+        if self.routing == "ecmp" and self.hosts_per_leaf is None:
+            raise ValueError(
+                "fabric.routing is ecmp, but fabric.hosts_per_leaf is not given: flows collide where they leave a leaf"
+            )
         if self.routing not in (None, "adaptive", "ecmp"):
             raise ValueError(f"fabric.routing is {self.routing!r}; allowed: adaptive, ecmp, or null")
         if self.rail_gbps is not None and (
@@ -227,6 +231,8 @@ def real_network(
     if fabric.pcie_gbytes_per_s is not None:
         ports["pcie"] = units.bytes_per_s_from_gbytes_per_s(fabric.pcie_gbytes_per_s)
     nvlink = fabric.nvlink_gbytes_per_s
+    # Hashed flows collide on uplinks that would not block otherwise.
+    is_spine_narrow = fabric.oversubscription > 1 or fabric.routing == "ecmp"
     gpu = gpu_named(fabric.gpu or "")
     line_gbps = transceiver.line_rate_gbps
     return Network(
@@ -234,10 +240,12 @@ def real_network(
         ranks_per_host=ranks_per_host,
         ports_per_host=max(1, (fabric.ports_per_host or full) * ranks_per_host // full),
         port_bytes_per_s=ports,
-        spine_bytes_per_s=link_bytes_per_s / fabric.oversubscription if fabric.oversubscription > 1 else None,
+        spine_bytes_per_s=link_bytes_per_s / fabric.oversubscription if is_spine_narrow else None,
         hosts_per_leaf=fabric.hosts_per_leaf,
         nvlink_bytes_per_s=None if nvlink is None else units.bytes_per_s_from_gbytes_per_s(nvlink),
-        glass_bytes_per_s=None if line_gbps is None else units.bytes_per_s_from_gbps(line_gbps) / ports_in_module,
+        glass_bytes_per_s=None
+        if line_gbps is None
+        else units.bytes_per_s_from_gbps(line_gbps) / ports_in_module,
         mac_bytes_per_s=mac_bytes_per_s,
         transport=transport,
         is_switched=gpu is None or gpu.is_switched,
@@ -280,9 +288,7 @@ def emulated_network(
         delay_s=delay_s,
         scale=time_scale,
         num_rings=1,
-        glass_bytes_per_s=None
-        if line_gbps is None
-        else units.bytes_per_s_from_gbps(line_gbps) / time_scale,
+        glass_bytes_per_s=None if line_gbps is None else units.bytes_per_s_from_gbps(line_gbps) / time_scale,
         mac_bytes_per_s=transceiver.mac_rate_bytes_per_s / time_scale,
         transport=Transport.tcp,
     )

@@ -1,8 +1,10 @@
 """`Load`: what one resource has to carry in one call, and how long that takes at its payload capacity."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bench.model.collective import Collective, CollectiveSpec
+from bench.model.ecmp import SlowestFlow, slowest_at_leaf
 from bench.model.fabric import Network
 from bench.model.schedule import Schedule, demand
 from bench.model.transfer import (
@@ -21,12 +23,14 @@ class Load:
         resource: ``optics nic pcie`` of one port, ``spine`` (the uplinks of a leaf), ``nvlink``.
         payload_bytes: per port, per uplink that belongs to a port, or per rank.
         is_reduced_inside: nvlink only: the switches reduce and multicast (NVLS).
+        collisions: spine only: what hashed flows leave of its rate; None where they are sprayed, or nobody says.
     """
 
     resource: str
     payload_bytes: float
     capacity_bytes_per_s: float
     is_reduced_inside: bool = False
+    collisions: SlowestFlow | None = None
 
     @property
     def duration_s(self) -> float:
@@ -94,6 +98,7 @@ def loads_of(spec: CollectiveSpec, network: Network, schedule: Schedule | None) 
                     resource="spine",
                     payload_bytes=moved.leaf_bytes / (hosts_per_leaf * ports),
                     capacity_bytes_per_s=network.spine_bytes_per_s * network.goodput_high,
+                    collisions=_collisions(spec, network, schedule, hosts_per_leaf),
                 )
             )
     if network.nvlink_bytes_per_s is not None:
@@ -115,6 +120,22 @@ def loads_of(spec: CollectiveSpec, network: Network, schedule: Schedule | None) 
         inside_steps=moved.inside_steps,
         num_messages=moved.num_messages,
     )
+
+
+def _collisions(
+    spec: CollectiveSpec, network: Network, schedule: Schedule | None, hosts_per_leaf: int
+) -> SlowestFlow | None:
+    """One flow at a time on each port that sends to other leaves: those of one host for a ring in rank order, else of all."""
+    if network.ecmp_uplinks is None or network.num_hosts <= hosts_per_leaf:
+        return None
+    hosts = 1 if _is_ring(spec, schedule) else hosts_per_leaf
+    num_leaves = -(-network.num_hosts // hosts_per_leaf)
+    return _slowest(hosts * network.ports_per_host, network.ecmp_uplinks, num_leaves)
+
+
+@lru_cache(maxsize=256)
+def _slowest(num_flows: int, num_uplinks: int, num_leaves: int) -> SlowestFlow:
+    return slowest_at_leaf(num_flows, num_uplinks, num_leaves=num_leaves)
 
 
 def _is_ring(spec: CollectiveSpec, schedule: Schedule | None) -> bool:

@@ -134,18 +134,23 @@ def predict(
     low_s = high_s = None
     duration_s: float | None
     if known is None or schedule is None:
-        reached = {load: load.duration_s for load in loads}
-        load_s, duration_s = slowest_s, slowest_s + delay_s
-    else:
-        reached = {
-            load: load.duration_s / known.shares.of(_resource(load, schedule, network)) for load in loads
-        }
+        reached = {load: load.duration_s / _passes(load) for load in loads}
         load_s = max(reached.values())
+        duration_s = load_s + delay_s
+        if load_s > slowest_s or any(load.collisions for load in loads):
+            low_s = slowest_s + delay_s
+            high_s = max(load.duration_s / _passes_at_worst(load) for load in loads) + delay_s
+    else:
+        shares = {load: known.shares.of(_resource(load, schedule, network)) for load in loads}
+        reached = {load: load.duration_s / (share * _passes(load)) for load, share in shares.items()}
+        load_s = max(reached.values())
+        best_s = max(load.duration_s / share for load, share in shares.items())
+        worst_s = max(load.duration_s / (share * _passes_at_worst(load)) for load, share in shares.items())
         family = _family(network)
         time = envelope(
             load_s,
-            load_s / known.high.get(family, 1.0),
-            load_s / known.low.get(family, 1.0),
+            best_s / known.high.get(family, 1.0),
+            worst_s / known.low.get(family, 1.0),
             found.host_steps,
             found.inside_steps,
             found.num_messages,
@@ -207,6 +212,15 @@ def choose(spec: CollectiveSpec, network: Network, known: Experience | None) -> 
         return found.ceiling_s if found.duration_s is None else found.duration_s
 
     return min(possible, key=duration_s, default=None)
+
+
+def _passes(load: Load) -> float:
+    """The share of its rate that the slowest of hashed flows gets on average; 1 where nothing is hashed."""
+    return 1.0 if load.collisions is None else load.collisions.mean
+
+
+def _passes_at_worst(load: Load) -> float:
+    return 1.0 if load.collisions is None else load.collisions.low
 
 
 def _resource(load: Load, schedule: Schedule, network: Network) -> Resource:
