@@ -39,7 +39,7 @@ _LINEAR_SOURCE: Final = "no retimer: sub-nanosecond, no measured number is publi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyPart:
-    """One part of a link. ``high_s`` None: no upper limit is known; ``grade`` None: no number is published."""
+    """One part of a link. ``high_s`` None: no known upper limit; ``grade`` None: no number is published."""
 
     name: str
     low_s: float

@@ -76,8 +76,8 @@ SMF: Final = Medium(
     name="smf", delay_s_per_m=4.895e-9, delay_low_s_per_m=_per_m(1.467), delay_high_s_per_m=_per_m(1.468),
     delay_grade="B",
     delay_source="group index at 1310 nm: 1.467, Optokon G.657.B3 (optokon.com, product 257); 1.468, "
-    "hnkoptic.com, G.657.B3. 4.895 ns/m is 1.4676, Corning SMF-28 (M). 4.5 ns/m on NVIDIA transceiver pages is "
-    "the figure of their copper cable",
+    "hnkoptic.com, G.657.B3. 4.895 ns/m is 1.4676, Corning SMF-28 (M). 4.5 ns/m on NVIDIA transceiver pages "
+    "is the figure of their copper cable",
     attenuation=(
         Attenuation(
             wavelength_nm=1310, low_db_per_km=0.35, high_db_per_km=0.40, grade="B",
@@ -117,8 +117,8 @@ OM3: Final = Medium(
 HOLLOW_CORE: Final = Medium(
     name="hollow_core", delay_s_per_m=3.35e-9,
     delay_low_s_per_m=_per_m(1.0), delay_high_s_per_m=4.895e-9 / 1.45, delay_grade="M",
-    delay_source="index about 1.003 (M); no faster than vacuum (A); 45 % faster than single-mode fibre, press "
-    "on double nested antiresonant nodeless fibre, Nature Photonics 2025 (C)",
+    delay_source="index about 1.003 (M); no faster than vacuum (A); 45 % faster than single-mode fibre, "
+    "press on double nested antiresonant nodeless fibre, Nature Photonics 2025 (C)",
     attenuation=(
         Attenuation(
             wavelength_nm=1550, low_db_per_km=0.091, high_db_per_km=None, grade="C",

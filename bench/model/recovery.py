@@ -239,8 +239,9 @@ def goodput_interval(
         high_bytes_per_s = max(high_bytes_per_s, payload_bytes * num_flows / fast_s)
         reasons.append(reason)
     return GoodputInterval(
-        low_bytes_per_s=low_bytes_per_s,
-        high_bytes_per_s=high_bytes_per_s,
+        # Equal limits differ by rounding, as sums in another order do.
+        low_bytes_per_s=min(low_bytes_per_s, high_bytes_per_s, rate_bytes_per_s),
+        high_bytes_per_s=min(high_bytes_per_s, rate_bytes_per_s),
         basis="; or ".join(reasons),
         rtt_low_s=path.rtt_s[0],
         rtt_high_s=path.rtt_s[1],

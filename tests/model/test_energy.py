@@ -104,6 +104,13 @@ def test_a_link_has_two_modules_whichever_comes_first() -> None:
     assert link_energy(DR4, TWIN_DR4).power == link_energy(TWIN_DR4, DR4).power
 
 
+def test_the_slower_end_sets_the_rate_of_a_link() -> None:
+    """A 400G cage with a 200G module at the far end."""
+    link = link_energy(DR4, catalog.transceiver("200g-qsfp56-sr4"))
+    assert link.rate_bytes_per_s == 2.5e10
+    assert link.at_line_rate.maximum_j_per_bit == pytest.approx((9 + 5) / 200e9)
+
+
 def test_a_twin_port_module_used_as_one_port_is_not_shared() -> None:
     link = link_energy(TWIN_DR4, TWIN_DR4, near_ports_per_module=1, far_ports_per_module=1)
     assert link.power.maximum_w == 34.0 and link.rate_bytes_per_s == 1e11
