@@ -8,17 +8,19 @@ import pytest
 
 from bench.model.framing import Transport
 from bench.model.recovery import (
-    CUBIC_DECREASE,
-    CUBIC_RANDOM,
-    RENO_DECREASE,
     CongestionControl,
     GoodputInterval,
     Recovery,
-    aimd_window_packets,
     congestion_control,
-    cubic_window_packets,
     go_back_n_fraction,
     goodput_interval,
+)
+from bench.model.tcp_window import (
+    CUBIC_DECREASE,
+    CUBIC_RANDOM,
+    RENO_DECREASE,
+    aimd_window_packets,
+    cubic_window_packets,
     mathis_bytes_per_s,
     padhye_s_per_packet,
 )
