@@ -116,6 +116,8 @@ def _outcome(
     rate, resource = expected
     family = family_of(measured)
     low, high = known.low.get(family, 0.0), known.high.get(family, np.inf)
+    if not measured.is_inside_known:
+        low = 0.0  # GPUs that talk over PCIe may be held up there, nobody knows how far
     return rate, resource.value, rate * low, rate * high
 
 

@@ -114,17 +114,26 @@ class Published:
             and nic < bytes_per_s_from_gbytes_per_s(FULL_PORT_GBYTES_PER_S)
         )
 
+    @property
+    def is_inside_known(self) -> bool:
+        """Whether the links between ranks of one host are known, or there are none."""
+        return self.ranks_per_host == 1 or gpu_named(self.gpu) is not None
+
     @cached_property
     def limits(self) -> dict[Resource, float]:
         """Busbw, in bytes/s, at which each resource would be at its nominal payload rate, for the row's own schedule."""
         return {} if self.schedule is None else self.limits_of(self.schedule)
 
     def limits_of(self, schedule: Schedule) -> dict[Resource, float]:
-        """As `limits`, for another schedule. Resources whose rate nobody knows are left out."""
+        """As `limits`, for another schedule. A link inside the host whose rate nobody knows is left out (`is_inside_known`);
+        with a network whose rate nobody knows there is no limit at all.
+        """
         needs = demand(self.collective, schedule, self.num_hosts, self.ranks_per_host)
         factor = bus_factor(self.collective, self.num_hosts * self.ranks_per_host)
         found: dict[Resource, float] = {}
         host_bytes = float(needs.host_bytes)
+        if host_bytes > 0 and self.nic_bytes_per_s is None:
+            return {}
         if host_bytes > 0 and self.nic_bytes_per_s is not None:
             payload = framing(self.transport, MTU_BYTES).payload_fraction
             ranks = 1 if self.collective is Collective.send_recv else self.ranks_per_host
