@@ -35,7 +35,9 @@ LEAST_HOST_HOP_S: Final = 1.27e-6
 MOST_HOST_HOP_S: Final = 9.5e-6
 """What each step of a ring of 1024 ranks took in a published LL128 log at 1 GiB: 19.4 ms for 2046 steps."""
 
+LEAST_INSIDE_HOP_S: Final = PROTOCOLS[0].hop_s
 MOST_INSIDE_HOP_S: Final = PROTOCOLS[-1].hop_s
+"""Hops inside a host: those of the fastest and of the slowest protocol; no others are published."""
 
 OVERLAPS_FROM_RANKS: Final = 1000
 """Steps and bytes add up on small jobs (over 110 published sweeps the sum fits best). In the published sweep of 1024 ranks they
@@ -68,18 +70,19 @@ def envelope(
 
     Shape: all arguments broadcast. Units: seconds.
     """
-    steps = np.asarray(host_steps) + np.asarray(inside_steps)
+    host_steps, inside_steps = np.asarray(host_steps), np.asarray(inside_steps)
     does_overlap = np.asarray(num_ranks) >= OVERLAPS_FROM_RANKS
     expected = np.inf
     for protocol in PROTOCOLS:
-        bytes_s, hops_s = np.asarray(load_s) / protocol.payload_share, steps * protocol.hop_s
+        bytes_s = np.asarray(load_s) / protocol.payload_share
+        hops_s = host_steps * max(protocol.hop_s, LEAST_HOST_HOP_S) + inside_steps * protocol.hop_s
         both_s = np.where(does_overlap, np.maximum(bytes_s, hops_s), bytes_s + hops_s)
         expected = np.minimum(expected, both_s)
     num_messages = np.asarray(num_messages, dtype=float)
     expected = np.where(num_messages * PROTOCOLS[0].hop_s > load_s, np.nan, expected)
-    low = np.maximum(load_low_s, np.asarray(host_steps) * LEAST_HOST_HOP_S)
-    num_hops = np.asarray(host_steps) + np.maximum(num_messages - 1, 0)
-    most_hops_s = num_hops * MOST_HOST_HOP_S + np.asarray(inside_steps) * MOST_INSIDE_HOP_S
+    low = np.maximum(load_low_s, host_steps * LEAST_HOST_HOP_S + inside_steps * LEAST_INSIDE_HOP_S)
+    num_hops = host_steps + np.maximum(num_messages - 1, 0)
+    most_hops_s = num_hops * MOST_HOST_HOP_S + inside_steps * MOST_INSIDE_HOP_S
     return Duration(
         expected_s=expected,
         low_s=np.fmin(low, expected),

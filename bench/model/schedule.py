@@ -20,7 +20,8 @@ class Schedule(Enum):
 
     ring: g rings in rank order, each leaving its host by its own port.
     tree: double binary tree over hosts, a chain inside each. single_tree: one binary tree.
-    nvls: one domain whose switches reduce and multicast. nvlstree: that inside, a double binary tree between domains.
+    nvls: switches reduce and multicast inside a domain; between domains those of the network do (NCCL joins it to CollNet).
+    nvlstree: NVLS inside, a double binary tree between domains.
     sharp: reduction by the switches of the network (CollNet), a chain inside each host.
     hierarchical: reduce-scatter inside, a ring for each rail, all-gather inside.
     rabenseifner: halving and doubling with the largest pieces on NVLink; rabenseifner_net_first: over the network.
@@ -129,7 +130,8 @@ def demand(
     tree                             c(n) = 1, 3/2, 2, 2...  2 (g - 1) / g     n = 2, 3, 4 and more
     single_tree                      1, 2, 3, 3...           2 (g - 1) / g
     nvlstree                         c(n)                    NVLS: (g + 1) / g
-    nvls                             -                       NVLS: (g + 1) / g; all_gather, reduce_scatter (g - 1) / g
+    nvls                             1                       NVLS: (g + 1) / g
+    nvls all_gather, reduce_scatter  (n - 1) / n             NVLS: (g - 1) / g
     sharp                            1                       2 (g - 1) / g
     hierarchical, rabenseifner       2 (n - 1) / n           2 (g - 1) / g     half of both for all_gather, reduce_scatter
     rabenseifner_net_first           2 g (n - 1) / n         2 (g - 1) / (g n)
@@ -200,9 +202,13 @@ def demand(
                 inside_steps=2.0 * (g > 1) if is_nvls else 2 * (g - 1),
             )
         case Schedule.nvls:
+            is_reduction = collective is Collective.all_reduce
+            between = is_split * 1.0 if is_reduction else (n - 1) / n
             return Demand(
-                host_bytes=np.where(is_split, np.inf, 0.0),  # there is no NVLS beyond one domain
-                nvls_bytes=(g + 1) / g if collective is Collective.all_reduce else (g - 1) / g,
+                host_bytes=between,
+                nvls_bytes=(g + 1) / g if is_reduction else (g - 1) / g,
+                leaf_bytes=between * beyond_leaf,
+                host_steps=2.0 * is_split,
                 inside_steps=both,
             )
         case Schedule.sharp:
