@@ -34,6 +34,7 @@ class Fabric:
         is_rail_optimised: whether a leaf joins the same port of several domains (a rail) rather than all ports of one.
         routing: how flows are spread over uplinks: ``adaptive`` (or sprayed), ``ecmp`` (hashed), null.
         num_uplinks: uplinks of one leaf, over which ECMP hashes.
+        num_failed_uplinks: of the leaf that has lost most of them; the others carry its traffic.
         sources: where the numbers were read, by identifier.
     """
 
@@ -58,6 +59,7 @@ class Fabric:
     is_rail_optimised: bool | None = None
     routing: str | None = None
     num_uplinks: int | None = None
+    num_failed_uplinks: int = 0
     notes: str | None = None
     sources: dict[str, str] = field(default_factory=dict)
 
@@ -105,6 +107,15 @@ class Fabric:
             )
         if self.routing not in (None, "adaptive", "ecmp"):
             raise ValueError(f"fabric.routing is {self.routing!r}; allowed: adaptive, ecmp, or null")
+        if self.num_failed_uplinks and not 0 < self.num_failed_uplinks < (self.num_uplinks or 0):
+            raise ValueError(
+                f"fabric.num_failed_uplinks is {self.num_failed_uplinks}; give fabric.num_uplinks too, and fewer failed ones than "
+                "those"
+            )
+        if self.num_failed_uplinks and self.hosts_per_leaf is None:
+            raise ValueError(
+                "fabric.num_failed_uplinks is given, but not fabric.hosts_per_leaf: which traffic leaves a leaf depends on it"
+            )
         if self.rail_gbps is not None and (
             len(self.rail_gbps) != self.ports_per_host or min(self.rail_gbps) <= 0
         ):
@@ -232,7 +243,9 @@ def real_network(
         ports["pcie"] = units.bytes_per_s_from_gbytes_per_s(fabric.pcie_gbytes_per_s)
     nvlink = fabric.nvlink_gbytes_per_s
     # Hashed flows collide on uplinks that would not block otherwise.
-    is_spine_narrow = fabric.oversubscription > 1 or fabric.routing == "ecmp"
+    is_spine_narrow = fabric.oversubscription > 1 or fabric.routing == "ecmp" or fabric.num_failed_uplinks > 0
+    # A collective waits for the leaf that has lost most uplinks.
+    live_share = 1 - fabric.num_failed_uplinks / (fabric.num_uplinks or 1)
     gpu = gpu_named(fabric.gpu or "")
     line_gbps = transceiver.line_rate_gbps
     return Network(
@@ -240,7 +253,9 @@ def real_network(
         ranks_per_host=ranks_per_host,
         ports_per_host=max(1, (fabric.ports_per_host or full) * ranks_per_host // full),
         port_bytes_per_s=ports,
-        spine_bytes_per_s=link_bytes_per_s / fabric.oversubscription if is_spine_narrow else None,
+        spine_bytes_per_s=link_bytes_per_s * live_share / fabric.oversubscription
+        if is_spine_narrow
+        else None,
         hosts_per_leaf=fabric.hosts_per_leaf,
         nvlink_bytes_per_s=None if nvlink is None else units.bytes_per_s_from_gbytes_per_s(nvlink),
         glass_bytes_per_s=None
@@ -252,7 +267,9 @@ def real_network(
         has_nvls=bool(fabric.has_nvls),
         has_in_network_reduction=fabric.has_in_network_reduction,
         is_rail_optimised=bool(fabric.is_rail_optimised),
-        ecmp_uplinks=fabric.num_uplinks if fabric.routing == "ecmp" else None,
+        ecmp_uplinks=(fabric.num_uplinks or 0) - fabric.num_failed_uplinks
+        if fabric.routing == "ecmp"
+        else None,
     )
 
 

@@ -72,7 +72,7 @@ def envelope(
     """
     host_steps, inside_steps = np.asarray(host_steps), np.asarray(inside_steps)
     does_overlap = np.asarray(num_ranks) >= OVERLAPS_FROM_RANKS
-    expected = np.inf
+    expected: Number = np.inf
     for protocol in PROTOCOLS:
         bytes_s = np.asarray(load_s) / protocol.payload_share
         hops_s = host_steps * max(protocol.hop_s, LEAST_HOST_HOP_S) + inside_steps * protocol.hop_s

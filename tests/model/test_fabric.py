@@ -6,9 +6,14 @@ from typing import Any
 import pytest
 
 from bench import catalog
-from bench.model.collective import Collective
+from bench.model.collective import Collective, CollectiveSpec
 from bench.model.fabric import Fabric, real_network
+from bench.model.fat_tree import FatTree
+from bench.model.flow_simulation import simulate
+from bench.model.flows import all_to_all
 from bench.model.framing import Transport, framing
+from bench.model.predict import predict
+from bench.model.route import Routing
 from bench.model.transceiver import Transceiver
 from tests.model.networks import DR4, HGX, ceiling_of, predicted
 
@@ -128,3 +133,32 @@ def test_tcp_needs_the_mtu_of_its_interface_and_rdma_has_a_usual_one() -> None:
     assert jumbo is not None and jumbo.port_bytes_per_s["optics"] == pytest.approx(50e9 * 8948 / 9038)
     rdma = real_network(DR4, HGX, Transport.infiniband, 16)
     assert rdma is not None and rdma.port_bytes_per_s["optics"] == pytest.approx(50e9 * 4096 / 4122)
+
+
+def test_failed_uplinks_cost_what_the_flow_simulation_says() -> None:
+    """4 leaves of 4 hosts, 4 uplinks each, 2 of them down on one leaf: an exchange takes what the flows take."""
+    fabric = Fabric(
+        name="f",
+        ranks_per_host=1,
+        ports_per_host=1,
+        nic_gbps=400,
+        hosts_per_leaf=4,
+        num_uplinks=4,
+        num_failed_uplinks=2,
+    )
+    optics = catalog.transceiver("400g-osfp-dr4")
+    network = real_network(optics, fabric, Transport.infiniband, 16)
+    assert network is not None
+    port = network.port_bytes_per_s["optics"]
+    spec = CollectiveSpec(collective=Collective.all_to_all, num_ranks=16, message_bytes=2**30)
+    tree = FatTree(
+        num_hosts=16,
+        hosts_per_leaf=4,
+        num_uplinks=4,
+        port_bytes_per_s=port,
+        uplink_bytes_per_s=port,
+        failed_uplinks=frozenset({(0, 1), (0, 2)}),
+    )
+    simulated = simulate(tree, all_to_all(tree, 2**30), routing=Routing.sprayed)
+    assert predict(spec, network).ceiling_s == pytest.approx(simulated.duration_s, rel=1e-9)
+    assert predict(spec, network).bound_by == "spine"
