@@ -97,12 +97,12 @@ class Silent:
         pass
 
 
-def plain_or_terminal(*, is_relayed: bool = False) -> RichConsole:
-    """Standard output: in colour and as wide as the terminal, or plain and wide enough for the tables."""
+def plain_or_terminal(*, is_relayed: bool = False, width: int | None = None) -> RichConsole:
+    """Standard output: in colour and as wide as the terminal, or plain and wide enough for the tables (``width``)."""
     console = RichConsole(highlight=False)
     if console.is_terminal and not is_relayed:
         return console
-    return RichConsole(highlight=False, width=WIDTH_WITHOUT_TERMINAL, force_terminal=False)
+    return RichConsole(highlight=False, width=width or WIDTH_WITHOUT_TERMINAL, force_terminal=False)
 
 
 def show_run(out: RichConsole, folder: RunFolder) -> None:

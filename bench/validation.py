@@ -21,6 +21,8 @@ from bench.model.units import gbytes_per_s
 from bench.published import OWN_TABLE, TableRow, clusters_of, own_rows, read_table
 
 HEALTHY: Final = "healthy"
+WIDTH: Final = 165
+"""Without a terminal: names of published runs are long, and stay whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +217,7 @@ def show(table: Path | None, json_out: Path | None) -> None:
             raise ValueError(
                 f"--json {json_out} cannot be written ({error.strerror}); name a file in a folder that exists"
             ) from error
-    console = plain_or_terminal()
+    console = plain_or_terminal(width=WIDTH)
     console.print(_rows_table(rows))
     console.print(_totals_table(rows))
     num_left_out = sum(bool(row.left_out) for row in rows)
