@@ -4,12 +4,13 @@ The folder names are the layers; an arrow points at what may be imported (tests/
 
     L0  bench/model/     what must be moved, what the optics allow; statistics; no torch, no Hydra
         bench/exits.py   exit statuses
-    L1  bench/record.py, summary.py, run_folder.py, catalog.py, nccl_log.py, published.py
+    L1  bench/record.py, summary.py, run_folder.py, catalog.py, nccl_log.py, published.py, fit_file.py
                          what is written, what is known                                          -> L0
     L2  bench/measure/   torch, MPI: what really happened                                            -> L0
     L3  bench/config.py, compose.py, mpi_algorithms.py   what was asked; compose is the only door to Hydra  -> L0, L1
     L4  bench/launch/, joining.py, points.py, capable.py, sweep.py, runner.py, describe.py, manifest.py, provenance.py, counters.py,
-        console.py, findings.py, nccl_table.py, bmwg.py, expect.py, forecast.py, forecast_view.py, listing.py, selection.py, link.py, fitting.py, validation.py
+        console.py, findings.py, nccl_table.py, bmwg.py, expect.py, forecast.py, forecast_view.py, listing.py, link.py, fitting.py,
+        fit_view.py, calibrating.py, glass.py, glass_view.py, validation.py
                          one run or one prediction, start to finish                                  -> all above
     L5  bench/cli.py, session.py, __main__.py   the verbs; torch and analysis inside functions only
         analysis/        pandas, matplotlib; never torch, never Hydra                                -> L0, L1

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.calibrating import ask
 from bench.expect import expect, given_schedule
 from bench.measure.engine import Measurement
 from bench.model import units
+from bench.model.calibration import Calibration
 from bench.model.collective import TRAITS, Algorithm, Collective
 from bench.model.fabric import Network
 from bench.model.grouping import WORLD, Group, groups_of
@@ -26,6 +28,7 @@ class RunFacts:
 
     ``hosts``: of every rank. ``net``: what connects them, where it is known. ``forced_algorithm``: what NCCL was told to
     take (``ring/simple``), which it may still not have followed. ``barrier_s``: a barrier of all ranks, in the median.
+    ``calibration``: of an earlier run, put beside the prediction; ``fabric``: as the manifest names it.
     """
 
     backend: str
@@ -34,6 +37,8 @@ class RunFacts:
     clock_uncertainty_s: float
     barrier_s: float
     forced_algorithm: str | None = None
+    calibration: Calibration | None = None
+    fabric: str = ""
 
 
 def records_of(
@@ -87,6 +92,17 @@ def _record(
         net = dataclasses.replace(net, bucket_bytes=bucket_bytes)
         expected = expect(point.spec, net, facts.backend, chosen)
     prediction = expected.prediction if expected else None
+    calibrated = None
+    if facts.calibration is not None and prediction is not None and net is not None:
+        calibrated = ask(
+            facts.calibration,
+            point,
+            prediction,
+            net,
+            num_hosts=num_hosts,
+            backend=facts.backend,
+            fabric=facts.fabric,
+        ).time
     starts = [measurement.start_s[rank] for rank in ranks]
     durations = [measurement.duration_s[rank] for rank in ranks]
     # In a ping_pong all ranks but the first and the last stand by.
@@ -123,7 +139,10 @@ def _record(
         num_wrong_elements=num_wrong if has_data else None,
         # Trays of a rack are one host as far as its network is concerned.
         fabric_bytes_per_rank=fabric_bytes_per_rank(
-            point, net.num_hosts if net else num_hosts, facts.backend, given_schedule(chosen, point.collective)
+            point,
+            net.num_hosts if net else num_hosts,
+            facts.backend,
+            given_schedule(chosen, point.collective),
         ),
         predicted_time_s=prediction.duration_s if prediction else None,
         ceiling_time_s=prediction.ceiling_s if prediction and prediction.loads else None,
@@ -131,6 +150,9 @@ def _record(
         predicted_high_s=prediction.high_s if prediction else None,
         predicted_schedule=prediction.schedule.value if prediction and prediction.schedule else None,
         schedule_source=expected.source if expected else None,
+        calibrated_time_s=calibrated.time_s if calibrated else None,
+        calibrated_low_s=calibrated.low_s if calibrated else None,
+        calibrated_high_s=calibrated.high_s if calibrated else None,
         predicted_bound=prediction.resource if prediction else None,
         also_bound_by=list(prediction.also_bound_by) if prediction else [],
         is_bucket_dominated=prediction.is_bucket_dominated if prediction else False,

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.calibrating import Calibrated, ask
 from bench.config import BenchConfig
 from bench.expect import Expected, expect
+from bench.fit_file import read_calibration
 from bench.launch.resolve import prediction_target
 from bench.link import link_findings
 from bench.model import units
-from bench.model.collective import bus_factor
+from bench.model.calibration import Calibration
+from bench.model.collective import CollectiveSpec, bus_factor
 from bench.model.fabric import Network, path_mtu_bytes
 from bench.model.finding import Finding
 from bench.model.framing import Transport
@@ -39,20 +42,32 @@ COLUMNS: Final = (
     "predicted_low_busbw_gbytes_per_s",
     "predicted_high_busbw_gbytes_per_s",
     "alternatives",
+    "calibrated_time_s",
+    "calibrated_low_s",
+    "calibrated_high_s",
 )
 """Columns of `linerate predict --out`, named as in summary.csv. alternatives: expected busbw if another schedule runs, as
 ``ring=351.6 tree=356.8``, in 10**9 byte/s."""
 
 
+EMULATED: Final = "emulated"
+"""What manifests call the emulated fabric."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What was asked, in one line, one prediction per point, and what is odd about the link."""
+    """What was asked, in one line, one prediction per point, and what is odd about the link.
+
+    ``calibrated``: with a calibration, every point of every algorithm, since those of one collective differ there.
+    """
 
     title: str
     network: Network
     backend: str
     rows: tuple[tuple[Point, Expected], ...]
     findings: tuple[Finding, ...] = ()
+    calibration: Calibration | None = None
+    calibrated: tuple[tuple[Point, Expected, Calibrated], ...] = ()
 
     @property
     def largest(self) -> tuple[tuple[Point, Expected], ...]:
@@ -76,11 +91,26 @@ def forecast(config: BenchConfig) -> Forecast:
     findings = link_findings(settled)
     emulated = settled.launcher.kind == "emulated"
     backend = ("gloo" if settled.backend == "auto" else settled.backend) if emulated else settled.backend
-    rows, seen = [], set()
+    rows: dict[CollectiveSpec, tuple[Point, Expected]] = {}
     for point in points:
-        if point.spec not in seen:
-            seen.add(point.spec)
-            rows.append((point, expect(point.spec, network, backend, _forced(settled, point))))
+        if point.spec not in rows:
+            rows[point.spec] = (point, expect(point.spec, network, backend, _forced(settled, point)))
+    calibration = None if settled.calibration is None else read_calibration(settled.calibration)
+    asked = []
+    if calibration is not None:
+        num_hosts = network.num_hosts * (1 if emulated else settled.fabric.hosts_per_domain)
+        for point in points:
+            expected = rows[point.spec][1]
+            found = ask(
+                calibration,
+                point,
+                expected.prediction,
+                network,
+                num_hosts=num_hosts,
+                backend=backend,
+                fabric=EMULATED if emulated else settled.fabric.name,
+            )
+            asked.append((point, expected, found))
     where = (
         f"emulated at 1/{network.scale:g}, MTU {settled.emulation.mtu_bytes}"
         if emulated
@@ -88,7 +118,15 @@ def forecast(config: BenchConfig) -> Forecast:
         f"MTU {path_mtu_bytes(settled.fabric, network.transport)}"
     )
     title = f"{network.num_ranks} ranks on {network.num_hosts} hosts · {settled.transceiver.name} · {where} · predicted"
-    return Forecast(title=title, network=network, backend=backend, rows=tuple(rows), findings=tuple(findings))
+    return Forecast(
+        title=title,
+        network=network,
+        backend=backend,
+        rows=tuple(rows.values()),
+        findings=tuple(findings),
+        calibration=calibration,
+        calibrated=tuple(asked),
+    )
 
 
 def _forced(config: BenchConfig, point: Point) -> str | None:
@@ -116,6 +154,7 @@ def _cells(found: Forecast, point: Point, expected: Expected) -> Sequence[object
         prediction.low_busbw_bytes_per_s,
         prediction.high_busbw_bytes_per_s,
     )
+    time = next((found.time for asked, _, found in found.calibrated if asked == point), None)
     busbw, ceiling, low, high = (None if rate is None else units.gbytes_per_s(rate) for rate in rates)
     return (
         point.collective.value,
@@ -138,6 +177,7 @@ def _cells(found: Forecast, point: Point, expected: Expected) -> Sequence[object
             for other in expected.others
             if other.busbw_bytes_per_s is not None
         ),
+        *((None, None, None) if time is None else (time.time_s, time.low_s, time.high_s)),
     )
 
 

@@ -36,6 +36,10 @@ def show(found: Forecast) -> None:
         )
     if any(expected.others for _, expected in found.largest):
         console.print(_alternatives(found))
+    if found.calibration is not None:
+        console.print(_calibrated(found))
+        for reason in dict.fromkeys(asked.reason for _, _, asked in found.calibrated if asked.reason):
+            console.print(f"Not calibrated: {reason}", markup=False)
     falls = found.waterfalls()
     if falls:
         console.print(waterfall_table(found, falls))
@@ -108,6 +112,38 @@ def _alternatives(found: Forecast) -> Table:
                 other.bound_by or "",
             )
             table.add_row(*map(Text, cells))
+    return table
+
+
+def _calibrated(found: Forecast) -> Table:
+    """The prediction without and with the calibration, side by side."""
+    assert found.calibration is not None
+    title = f"with the calibration of run {found.calibration.run_id}"
+    table = Table(title=title, title_justify="left")
+    table.add_column("collective")
+    table.add_column("size", justify="right")
+    for name in ("predicted", "calibrated", "95 % interval"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for point, expected, asked in sorted(
+        found.calibrated,
+        key=lambda row: (row[0].collective.value, row[0].algorithm, row[0].message_bytes),
+    ):
+        time = asked.time
+        if time is None:
+            continue
+        predicted_s = expected.prediction.duration_s
+        ends = [time.low_s, time.high_s]
+        interval = " - ".join("?" if end is None else units.format_seconds(end) for end in ends)
+        extra = "" if point.algorithm == "native" else f" ({point.algorithm})"
+        table.add_row(
+            f"{point.collective.value}{extra}",
+            units.format_bytes(point.message_bytes),
+            "" if predicted_s is None else units.format_seconds(predicted_s),
+            units.format_seconds(time.time_s),
+            interval,
+            "extrapolated" if time.is_extrapolated else "",
+        )
     return table
 
 

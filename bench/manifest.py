@@ -14,6 +14,11 @@ from bench.record import RunManifest
 from bench.run_folder import new_run_id
 
 
+def named_fabric(config: BenchConfig, kind: str) -> str:
+    """How the manifest names the fabric."""
+    return "emulated" if kind == "emulated" else config.fabric.name
+
+
 def manifest_of(
     config: BenchConfig,
     kind: str,
@@ -44,7 +49,7 @@ def manifest_of(
         num_ranks=len(hosts),
         num_hosts=len(names),
         transceiver=config.transceiver.name,
-        fabric="emulated" if kind == "emulated" else config.fabric.name,
+        fabric=named_fabric(config, kind),
         time_scale=config.emulation.time_scale if kind == "emulated" else None,
         links=links,
         environment=provenance.environment(environ),

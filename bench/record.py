@@ -15,7 +15,7 @@ RECORD_VERSION: Final = 3
 1  first form
 2  why sampling stopped, what was left out, skew and stragglers, counted bytes, overlap; groups measured side by side;
    the start-up of the communicator
-3  the schedule that was predicted, how it was found, and the interval of the prediction
+3  the schedule that was predicted, how it was found, and the interval of the prediction; what a calibration says
 
 Fields that an older version lacks are None there.
 """
@@ -42,6 +42,7 @@ class Record:
         predicted_low_s, predicted_high_s: interval of the expectation; None where nothing was published that would give one.
         predicted_schedule: how the bytes are taken to travel (`bench.model.schedule.Schedule`); None: the library's own.
         schedule_source: of predicted_schedule: ``given`` (read or forced), ``chosen`` (expected of NCCL), ``assumed``.
+        calibrated_time_s, calibrated_low_s, calibrated_high_s: by the calibration that was given, with its 95 % interval.
         predicted_bound: resource of least capacity on the path.
         also_bound_by: resources within 1 % of it.
         is_bucket_dominated: emulation: the message is too small for the link's rate to matter.
@@ -111,6 +112,9 @@ class Record:
     predicted_high_s: float | None = None
     predicted_schedule: str | None = None
     schedule_source: str | None = None
+    calibrated_time_s: float | None = None
+    calibrated_low_s: float | None = None
+    calibrated_high_s: float | None = None
     record_version: int = RECORD_VERSION
 
     def to_line(self) -> str:

@@ -19,12 +19,13 @@ from bench.bmwg import bmwg_csv, bmwg_report
 from bench.capable import capable_plan
 from bench.config import BenchConfig
 from bench.describe import RunFacts, timeout_records
+from bench.fit_file import read_calibration
 from bench.joining import Joined
 from bench.launch.identity import OWN_PREFIX, RankIdentity
 from bench.launch.resolve import default_max_bytes, network
 from bench.launch.sockets import check_sockets
 from bench.launch.watch import watched
-from bench.manifest import manifest_of
+from bench.manifest import manifest_of, named_fabric
 from bench.measure.clock import clock_offset
 from bench.measure.engine import stopwatch_for
 from bench.measure.loop import Stopwatch
@@ -116,6 +117,11 @@ def run_rank(
             clock_uncertainty_s=clock.uncertainty_s,
             barrier_s=_barrier_s(ranks, stopwatch),
             forced_algorithm=_forced_algorithm(config),
+            # Rank 0 describes what was measured; the file need not lie on other nodes.
+            calibration=read_calibration(config.calibration)
+            if config.calibration is not None and ranks.rank == 0
+            else None,
+            fabric=named_fabric(config, kind),
         ),
         stopwatch=stopwatch,
         origin_s=ranks.from_rank_0(stopwatch.now_s()) + clock.offset_s,

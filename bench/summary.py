@@ -86,6 +86,9 @@ class SummaryRow:
     predicted_high_busbw_gbytes_per_s: float | None
     predicted_schedule: str | None
     schedule_source: str | None
+    calibrated_time_s: float | None
+    calibrated_low_s: float | None
+    calibrated_high_s: float | None
 
 
 COLUMNS: Final = tuple(
@@ -262,6 +265,9 @@ def _row(record: Record, verdict: str, other_efficiency: float) -> SummaryRow:
         predicted_high_busbw_gbytes_per_s=busbw(record.predicted_low_s),
         predicted_schedule=record.predicted_schedule,
         schedule_source=record.schedule_source,
+        calibrated_time_s=record.calibrated_time_s,
+        calibrated_low_s=record.calibrated_low_s,
+        calibrated_high_s=record.calibrated_high_s,
     )
 
 

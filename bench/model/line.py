@@ -39,7 +39,7 @@ class Line:
         exponent: p.
         head_start_bytes: what the token bucket of an emulated link may let through before its rate shows; 0 on real links.
             Sizes up to it are none of this line's.
-        num_free: points less fitted numbers; 0 leaves nothing to take an interval from.
+        num_free: points less fitted numbers (one for a constant); 0 leaves nothing to take an interval from.
         spread: relative standard deviation of one point from the line; None where ``num_free`` is 0.
         reference_s, reference_bytes: unit of the two numbers below; they keep powers within what a float holds.
         variances: of u = (latency / reference_s)**p, of v = (reference_bytes s_per_byte / reference_s)**p, and their
@@ -84,7 +84,7 @@ class Line:
     def latency(self) -> Estimate:
         """``latency_s`` with its interval, in seconds."""
         u, v = self._terms()
-        low, high = self._ends(u, 0, least=-v * self.head_start_bytes / self.reference_bytes)
+        low, high = self._ends(u, 0, least=0.0 - v * self.head_start_bytes / self.reference_bytes)
         return Estimate(
             value=self.latency_s,
             low=None if low is None else self.reference_s * _root(low, self.exponent),
@@ -184,6 +184,35 @@ def fit_line(
         reference_s=reference_s,
         reference_bytes=reference_bytes,
         variances=variances,
+    )
+
+
+def fit_constant(
+    message_bytes: Sequence[float], times_s: Sequence[float], relative_sds: Sequence[float]
+) -> Line:
+    """The line that does not grow with the size: the weighted geometric mean of the times, as `fit_line` weighs them.
+
+    Shape: (num_points,) each.
+    Raises:
+        ValueError: as `fit_line`.
+    """
+    _check(message_bytes, times_s, 1.0, 0.0)
+    log_times = np.log(np.array(times_s, dtype=np.float64))
+    weights = 1 / (np.array(relative_sds, dtype=np.float64) ** 2 + REPEATABILITY**2)
+    log_mean = float(weights @ log_times / weights.sum())
+    num_free = len(times_s) - 1
+    scale = float(weights @ (log_times - log_mean) ** 2) / num_free
+    latency_s = math.exp(log_mean)
+    return Line(
+        latency_s=latency_s,
+        s_per_byte=0.0,
+        exponent=1.0,
+        head_start_bytes=0.0,
+        num_free=num_free,
+        spread=math.sqrt(scale * float((1 / weights).mean())),
+        reference_s=latency_s,
+        reference_bytes=math.exp(float(np.log(np.array(message_bytes, dtype=np.float64)).mean())),
+        variances=(scale / float(weights.sum()), 0.0, 0.0),
     )
 
 

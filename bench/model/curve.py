@@ -1,0 +1,159 @@
+"""`Curve`: time over message size of one series, as one `Line` per protocol. `bench.model.curve_fit` makes it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from bench.model.line import Estimate, Line
+
+PLATEAU_TOLERANCE: Final = 0.05
+"""Where the bandwidth dS/dT between the last two sizes differs by more from that of the largest, S/T, a larger message would
+have another bandwidth. The bound is that of the published sweeps, of which it finds the unsaturated ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One line and where it holds.
+
+    Attributes:
+        first_bytes, last_bytes: the smallest and the largest size it was fitted to.
+        to_bytes: where it ends and the next begins; None: it is the last one.
+        link_s_per_byte: what the slowest resource on the path needs per byte of message; None where it is not known, and
+            where messages pass the token bucket of an emulated link.
+    """
+
+    line: Line
+    first_bytes: int
+    last_bytes: int
+    to_bytes: float | None
+    link_s_per_byte: float | None = None
+
+    def efficiency(self) -> Estimate | None:
+        """Time of the slowest resource over fitted time, both per byte: the share of its rate that further bytes get."""
+        bandwidth = self.line.bandwidth()
+        if self.link_s_per_byte is None or bandwidth is None:
+            return None
+        low, high = bandwidth.low, bandwidth.high
+        return Estimate(
+            value=bandwidth.value * self.link_s_per_byte,
+            low=None if low is None else low * self.link_s_per_byte,
+            high=None if high is None else high * self.link_s_per_byte,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Time over message size.
+
+    Attributes:
+        segments: by size.
+        unshaped_bytes: messages up to this size pass an emulated link through its token bucket; 0 on real links.
+        plateau_ratio: dS/dT between the last two sizes over S/T of the last; None where the time did not grow, and where
+            there is one size or the last two do not both exceed ``unshaped_bytes``.
+    """
+
+    segments: tuple[Segment, ...]
+    unshaped_bytes: float
+    plateau_ratio: float | None
+
+    @property
+    def first_bytes(self) -> int:
+        return self.segments[0].first_bytes
+
+    @property
+    def last_bytes(self) -> int:
+        return self.segments[-1].last_bytes
+
+    @property
+    def is_saturated(self) -> bool:
+        """Whether the largest sizes are on the plateau, within `PLATEAU_TOLERANCE`."""
+        return self.plateau_ratio is not None and abs(self.plateau_ratio - 1) <= PLATEAU_TOLERANCE
+
+    def is_extrapolation(self, message_bytes: float) -> bool:
+        return not self.first_bytes <= message_bytes <= self.last_bytes
+
+    def is_unshaped(self, segment: Segment) -> bool:
+        """Whether the segment's messages pass the token bucket, so that the link's rate is not in its line."""
+        return segment.to_bytes is not None and segment.to_bytes <= self.unshaped_bytes
+
+    def is_without_unshaped(self, message_bytes: float) -> bool:
+        """Whether this size passes the token bucket and no measured one does."""
+        return message_bytes <= self.unshaped_bytes < self.first_bytes
+
+    def why_not(self, message_bytes: float) -> str | None:
+        """Why no time can be given at this size; None where one can."""
+        if self.is_without_unshaped(message_bytes):
+            return (
+                f"{message_bytes:g} bytes pass the emulated link's token bucket, and no size up to {self.unshaped_bytes:.0f} "
+                "was measured; measure smaller sizes"
+            )
+        if message_bytes <= self.last_bytes or self.is_saturated:
+            return None
+        found = (
+            "the time did not grow" if self.plateau_ratio is None else f"it is {self.plateau_ratio:.2f} of it"
+        )
+        return (
+            f"{message_bytes:g} bytes are beyond the largest size measured, {self.last_bytes}, where the bandwidth is not on "
+            f"its plateau (dS/dT over S/T: {found}); measure larger sizes"
+        )
+
+    def segment(self, message_bytes: float) -> Segment:
+        """The segment whose line holds at this size."""
+        return next(s for s in self.segments if s.to_bytes is None or message_bytes <= s.to_bytes)
+
+    def time(self, message_bytes: float) -> Estimate:
+        """Duration of one call, in seconds, with the 95 % interval of a measurement there.
+
+        Between the sizes of two segments it is not known where one ends, so the interval holds those of both.
+
+        Raises:
+            ValueError: beyond the largest size of a sweep that is not saturated.
+        """
+        reason = self.why_not(message_bytes)
+        if reason is not None:
+            raise ValueError(reason)
+        return over_segments(self, message_bytes, lambda segment: segment.line.time(message_bytes))
+
+    def half_bandwidth_bytes(self) -> float | None:
+        """The smallest size, from the smallest measured one on, whose S/T is half of the last segment's 1 / s_per_byte.
+
+        None where the last sizes are not on the plateau: it would not be the plateau's half.
+
+        Source:
+            n_1/2 of Hockney 1994, Parallel Computing 20(3); latency / s_per_byte where there is one segment and p = 1.
+        """
+        slope = self.segments[-1].line.s_per_byte
+        if not self.is_saturated or slope == 0:
+            return None
+        least: float = self.first_bytes
+        for segment in self.segments:
+            line, p = segment.line, segment.line.exponent
+            if line.s_per_byte < 2 * slope:
+                # S / T(S) = 1 / (2 slope)
+                scale = float(2 * slope * (1 - (line.s_per_byte / (2 * slope)) ** p) ** (1 / p))
+                size = max(least, line.latency_s / scale)
+                if segment.to_bytes is None or size <= segment.to_bytes:
+                    return size
+            least = segment.to_bytes or least
+        return None
+
+
+def over_segments(curve: Curve, message_bytes: float, estimate: Callable[[Segment], Estimate]) -> Estimate:
+    """The estimate by the segment at this size; in the gap between two, with an interval that holds both of theirs."""
+    at = curve.segment(message_bytes)
+    own = estimate(at)
+    place = curve.segments.index(at)
+    others = []
+    if message_bytes < at.first_bytes and place > 0:
+        others.append(curve.segments[place - 1])
+    if message_bytes > at.last_bytes and place + 1 < len(curve.segments):
+        others.append(curve.segments[place + 1])
+    for other in others:
+        if curve.is_unshaped(other) != curve.is_unshaped(at):
+            continue  # the bucket's end is known
+        found = estimate(other)
+        if own.low is None or found.low is None:
+            return Estimate(value=own.value, low=None, high=None)
+        high = None if own.high is None or found.high is None else max(own.high, found.high)
+        own = Estimate(value=own.value, low=min(own.low, found.low), high=high)
+    return own
