@@ -1,6 +1,7 @@
 """`linerate predict`: the points of a sweep with their prediction, and no ranks."""
 
 import csv
+import dataclasses
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from bench.calibrating import Calibrated, ask
 from bench.config import BenchConfig
 from bench.expect import Expected, expect
 from bench.fit_file import read_calibration
+from bench.glass import Glass, glass_of, goodput_of
 from bench.launch.resolve import prediction_target
 from bench.link import link_findings
 from bench.model import units
@@ -68,6 +70,7 @@ class Forecast:
     findings: tuple[Finding, ...] = ()
     calibration: Calibration | None = None
     calibrated: tuple[tuple[Point, Expected, Calibrated], ...] = ()
+    glass: Glass | None = None
 
     @property
     def largest(self) -> tuple[tuple[Point, Expected], ...]:
@@ -89,6 +92,9 @@ def forecast(config: BenchConfig) -> Forecast:
     """
     network, points, settled = prediction_target(config)
     findings = link_findings(settled)
+    lossless = network
+    low, high = goodput_of(glass_of(settled, lossless), lossless)
+    network = dataclasses.replace(lossless, goodput_low=low, goodput_high=high)
     emulated = settled.launcher.kind == "emulated"
     backend = ("gloo" if settled.backend == "auto" else settled.backend) if emulated else settled.backend
     rows: dict[CollectiveSpec, tuple[Point, Expected]] = {}
@@ -126,7 +132,14 @@ def forecast(config: BenchConfig) -> Forecast:
         findings=tuple(findings),
         calibration=calibration,
         calibrated=tuple(asked),
+        glass=glass_of(settled, lossless, _of_largest(list(rows.values()))),
     )
+
+
+def _of_largest(rows: Sequence[tuple[Point, Expected]]) -> Prediction | None:
+    """The prediction of the largest size of the first collective: what its bits cost in energy is shown."""
+    first = [expected for point, expected in rows if point.collective is rows[0][0].collective]
+    return first[-1].prediction if first else None
 
 
 def _forced(config: BenchConfig, point: Point) -> str | None:

@@ -4,6 +4,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from bench import glass_view
 from bench.console import plain_or_terminal
 from bench.forecast import Forecast, algorithm_of
 from bench.model import units
@@ -14,8 +15,6 @@ from bench.points import Point
 def show(found: Forecast) -> None:
     """Print the forecast: table of points, alternatives at the largest size, waterfall of each collective."""
     console = plain_or_terminal()
-    for finding in found.findings:
-        console.print(f"Warning: {finding.text}", markup=False, style="yellow")
     console.print(_points(found))
     is_experienced = any(expected.prediction.low_s is not None for _, expected in found.rows)
     if is_experienced:
@@ -43,6 +42,7 @@ def show(found: Forecast) -> None:
     falls = found.waterfalls()
     if falls:
         console.print(waterfall_table(found, falls))
+    glass_view.show(console, found.glass, found.findings)
 
 
 def _scale(found: Forecast) -> tuple[str, float]:

@@ -7,7 +7,9 @@ from typing import Any
 
 from bench import provenance
 from bench.config import BenchConfig
+from bench.glass import glass_of
 from bench.launch.identity import OWN_PREFIX, RankIdentity
+from bench.model.fabric import Network
 from bench.model.grouping import WORLD, groups_of
 from bench.points import Plan
 from bench.record import RunManifest
@@ -28,8 +30,10 @@ def manifest_of(
     plan: Plan,
     initialisation_s: float,
     environ: Mapping[str, str],
+    network: Network | None,
 ) -> RunManifest:
     """The manifest of a run that begins now. ``hosts`` holds the host name of every rank."""
+    glass = glass_of(config, network)
     names = list(dict.fromkeys(hosts))
     return RunManifest(
         run_id=environ.get(f"{OWN_PREFIX}RUN_ID") or new_run_id(),
@@ -56,6 +60,7 @@ def manifest_of(
         skipped=list(plan.skipped),
         num_points_planned=len(plan.points),
         initialisation_s=initialisation_s,
+        glass=None if glass is None else glass.to_json(),
         groups={
             group.name: list(group.ranks)
             for kind_of_group in config.groups

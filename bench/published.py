@@ -1,6 +1,7 @@
 """Tables of published measurements: one row of CSV each, read strictly; and the one that linerate's own estimates rest on."""
 
 import csv
+import dataclasses
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -28,7 +29,10 @@ COLUMNS: Final = (
 )
 """What a table must have. ``transport``, ``hardware`` and ``cluster`` are used where they are there."""
 
-OWN_TABLE: Final = Path(__file__).resolve().parent / "data" / "measured_published.csv"
+_DATA: Final = Path(__file__).resolve().parent / "data"
+OWN_TABLE: Final = _DATA / "measured_published.csv"
+SUPPLEMENT: Final = _DATA / "measured_collected.csv"
+"""More rows, collected later: algorithms of many were inferred from their busbw, so they only fill what the first table leaves open."""
 
 _TRANSPORT_WORDS: Final = {
     Transport.roce_v2: {"roce", "rocev2", "pollara"},
@@ -47,8 +51,10 @@ class TableRow:
 
 @cache
 def own_rows() -> tuple[Published, ...]:
-    """The published measurements that come with linerate; each names its source in the file."""
-    return tuple(row.measured for row in read_table(OWN_TABLE))
+    """The published measurements that come with linerate, the supplement among them; each names its source in its file."""
+    first = tuple(row.measured for row in read_table(OWN_TABLE))
+    more = (dataclasses.replace(row.measured, is_supplement=True) for row in read_table(SUPPLEMENT))
+    return (*first, *more)
 
 
 def read_table(path: Path) -> list[TableRow]:

@@ -141,7 +141,8 @@ class RunManifest:
     """What ran, where, and how it ended. ``status`` is one of `STATUSES`; ``exit_status`` is None while it runs.
 
     ``initialisation_s``: making the communicator, from the first word to a barrier of all ranks; slowest rank.
-    ``groups``: ranks of each group that measured beside others, by the name in the records.
+    ``groups``: ranks of each group that measured beside others, by the name in the records. ``glass``: what the optics of the
+    configured link mean (docs/link.md); None where they are not named.
     """
 
     run_id: str
@@ -170,6 +171,7 @@ class RunManifest:
     finished_utc: str | None = None
     initialisation_s: float | None = None
     groups: dict[str, list[int]] = field(default_factory=dict)
+    glass: dict[str, Any] | None = None
     record_version: int = RECORD_VERSION
 
     def to_json(self) -> str:

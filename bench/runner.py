@@ -134,7 +134,9 @@ def run_rank(
     )
     slowest_s = ranks.largest([member.initialisation_s])[0]
     if ranks.rank == 0:
-        manifest = manifest_of(config, kind, identity, hosts, links, plan, slowest_s, environ)
+        manifest = manifest_of(
+            config, kind, identity, hosts, links, plan, slowest_s, environ, sweep.facts.net
+        )
         sweep.folder = _create(config, manifest)
         if sweep.folder is not None:
             reporter.begin(manifest)

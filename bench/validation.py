@@ -76,11 +76,12 @@ def validate(table: Path) -> list[Judged]:
     return [judge(row) for row in read_table(table)]
 
 
-def judge(row: TableRow) -> Judged:
-    """Predict one row from published runs of other clusters."""
+def judge(row: TableRow, rows: Sequence[Published] | None = None) -> Judged:
+    """Predict one row from published runs of other clusters; ``rows``: from these instead of linerate's own."""
     measured = row.measured
-    left_out = clusters_of(measured, own_rows())
-    known = experience(own_rows(), left_out)
+    rows = own_rows() if rows is None else rows
+    left_out = clusters_of(measured, rows)
+    known = experience(rows, left_out)
     gpu = gpu_named(measured.gpu)
     has_nvls = gpu is not None and gpu.has_nvls
     size = (measured.collective, measured.num_hosts, measured.ranks_per_host)
@@ -120,7 +121,7 @@ def _outcome(
     low, high = known.low.get(family, 0.0), known.high.get(family, np.inf)
     if not measured.is_inside_known:
         low = 0.0  # GPUs that talk over PCIe may be held up there, nobody knows how far
-    return rate, resource.value, rate * low, rate * high
+    return rate, resource, rate * low, rate * high
 
 
 def _judged(

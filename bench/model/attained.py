@@ -7,13 +7,12 @@ with whole clusters left out where a prediction is judged on the same table.
 import statistics
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeAlias
 
 from bench.model.collective import Collective, bus_factor
 from bench.model.framing import Transport, framing
-from bench.model.gpu import gpu_named
+from bench.model.gpu import Gpu, gpu_named
 from bench.model.schedule import Schedule, demand
 from bench.model.units import bytes_per_s_from_gbytes_per_s
 
@@ -28,53 +27,50 @@ FULL_PORT_GBYTES_PER_S: Final = 25.0
 machines reach from 0.57 to 0.92 of it; where it is at least that, from 0.79 to 0.99."""
 
 
+MIN_CLUSTERS: Final = 2
+"""A share that rests on one cluster is that cluster's; then rows of the supplement are asked as well."""
+
 _MAX_PASSES: Final = 8
 
 
-class Resource(Enum):
-    """What can bind, as finely as the published rows tell it apart."""
+Resource: TypeAlias = str
+"""What can bind, as finely as published rows tell it apart: ``infiniband``, ``ethernet`` or ``network``; ``nvlink hopper``, ``xgmi
+cdna3``; ``nvls blackwell``, ``nvlstree rack``."""
 
-    network = "network"
-    infiniband = "infiniband"
-    ethernet = "ethernet"
-    nvlink = "nvlink"
-    xgmi = "xgmi"
-    nvls_node = "nvls_node"
-    nvls_rack = "nvls_rack"
-    nvlstree_node = "nvlstree_node"
-    nvlstree_rack = "nvlstree_rack"
-
-
+NETWORK: Final = "network"
 NETWORKS: Final = {
-    Transport.unknown: Resource.network,
-    Transport.infiniband: Resource.infiniband,
-    Transport.roce_v2: Resource.ethernet,
-    Transport.tcp: Resource.ethernet,
+    Transport.unknown: NETWORK,
+    Transport.infiniband: "infiniband",
+    Transport.roce_v2: "ethernet",
+    Transport.tcp: "ethernet",
 }
 """The network by what its links speak, since the two differ in flow control and routing; ``network`` is all of them together,
 for those of which nobody says what they speak."""
 
-_STANDS_IN: Final = {
-    Resource.infiniband: Resource.network,
-    Resource.ethernet: Resource.network,
-    Resource.nvlstree_node: Resource.nvls_node,
-    Resource.nvlstree_rack: Resource.nvls_rack,
-    Resource.nvls_rack: Resource.nvls_node,
-    Resource.nvls_node: Resource.nvls_rack,
-    Resource.xgmi: Resource.nvlink,
-    Resource.nvlink: Resource.xgmi,
-}
-"""Whose share is taken where the rows that are left hold nothing on a resource."""
+
+def inside_resources(schedule: Schedule, ranks_per_host: int, gpu: Gpu | None) -> tuple[Resource, Resource]:
+    """The resources behind `Demand.inside_bytes` and `Demand.nvls_bytes`.
+
+    Links differ by generation, and so do the switches that reduce; in a rack there is a second kind of those.
+    """
+    generation = "of unknown generation" if gpu is None else gpu.generation
+    where = "rack" if ranks_per_host > RACK_RANKS else generation
+    nvls = "nvlstree" if schedule is Schedule.nvlstree else "nvls"
+    return f"{'nvlink' if gpu is None or gpu.is_switched else 'xgmi'} {generation}", f"{nvls} {where}"
 
 
-def inside_resources(schedule: Schedule, ranks_per_host: int, is_switched: bool) -> tuple[Resource, Resource]:
-    """The resources behind `Demand.inside_bytes` and `Demand.nvls_bytes`."""
-    is_rack = ranks_per_host > RACK_RANKS
-    if schedule is Schedule.nvlstree:
-        nvls = Resource.nvlstree_rack if is_rack else Resource.nvlstree_node
-    else:
-        nvls = Resource.nvls_rack if is_rack else Resource.nvls_node
-    return (Resource.nvlink if is_switched else Resource.xgmi), nvls
+def stands_in(resource: Resource) -> Resource | None:
+    """The wider resource whose share is taken where no row that is left says anything on this one."""
+    kind, _, which = resource.partition(" ")
+    if kind == "nvlstree":
+        return f"nvls {which}"
+    if which:
+        return kind
+    return {"infiniband": NETWORK, "ethernet": NETWORK, "xgmi": "nvlink", "nvls": "nvlink"}.get(kind)
+
+
+def is_network(resource: Resource) -> bool:
+    return resource in NETWORKS.values()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +82,7 @@ class Published:
         nic_bytes_per_s: line rate of the network per rank and direction; None on one host.
         transport: unknown where the table does not say; it then has the framing that leaves most to the payload.
         classification: ``healthy`` where its source says what hardware it ran on, and nothing that was wrong with it.
+        is_supplement: used only for resources on which the other rows say nothing or have one cluster alone.
     """
 
     name: str
@@ -99,6 +96,7 @@ class Published:
     busbw_bytes_per_s: float
     transport: Transport = Transport.unknown
     classification: str = "healthy"
+    is_supplement: bool = False
 
     @property
     def is_healthy(self) -> bool:
@@ -141,7 +139,7 @@ class Published:
         gpu = gpu_named(self.gpu)
         if gpu is not None:
             rate = bytes_per_s_from_gbytes_per_s(gpu.inside_gbytes_per_s)
-            link, nvls = inside_resources(schedule, self.ranks_per_host, gpu.is_switched)
+            link, nvls = inside_resources(schedule, self.ranks_per_host, gpu)
             for resource, num_bytes in ((link, float(needs.inside_bytes)), (nvls, float(needs.nvls_bytes))):
                 if num_bytes > 0:
                     found[resource] = factor * rate / num_bytes
@@ -164,13 +162,12 @@ class Shares:
 
     def of(self, resource: Resource) -> float:
         """The share of a resource, or of the one that stands in for it; 1, the nominal rate, where no row says anything."""
-        seen = []
-        while resource not in self.shares:
-            seen.append(resource)
-            if resource not in _STANDS_IN or _STANDS_IN[resource] in seen:
-                return 1.0
-            resource = _STANDS_IN[resource]
-        return self.shares[resource]
+        found: Resource | None = resource
+        while found is not None:
+            if found in self.shares:
+                return self.shares[found]
+            found = stands_in(found)
+        return 1.0
 
     def expected(self, limits: dict[Resource, float]) -> tuple[float, Resource] | None:
         """Expected busbw in bytes/s and what binds; None where no resource is known."""
@@ -194,6 +191,19 @@ def estimate_shares(rows: Iterable[Published], left_out: Collection[str] = ()) -
         Kaplan and Meier 1958 for the median of censored values.
     """
     used = [row for row in rows if row.is_healthy and row.cluster not in left_out and row.limits]
+    main = _settled([row for row in used if not row.is_supplement], left_out)
+    if not any(row.is_supplement for row in used):
+        return main
+    wider = _settled(used, left_out)
+    first = {name for name, clusters in main.num_clusters.items() if clusters >= MIN_CLUSTERS}
+    return Shares(
+        shares=wider.shares | {name: main.shares[name] for name in first},
+        num_clusters=wider.num_clusters | {name: main.num_clusters[name] for name in first},
+        left_out=main.left_out,
+    )
+
+
+def _settled(used: Sequence[Published], left_out: Collection[str]) -> Shares:
     found = _shares_of(used, None, left_out)
     for _ in range(_MAX_PASSES):
         updated = _shares_of(used, found, left_out)
@@ -208,18 +218,20 @@ def _shares_of(
     before: Shares | None,
     left_out: Collection[str],
 ) -> Shares:
-    certain = {resource for row in rows if row.num_hosts == 1 for resource in row.limits}
+    certain = {_kind(resource) for row in rows if row.num_hosts == 1 for resource in row.limits}
     reached: dict[Resource, dict[str, list[float]]] = {}
     at_least: dict[Resource, dict[str, list[float]]] = {}
     for row in rows:
         bound = _binding(row, before)
         for resource, limit in row.limits.items():
-            is_event = resource is bound and (row.num_hosts == 1 or resource not in certain)
+            is_event = resource == bound and (row.num_hosts == 1 or _kind(resource) not in certain)
             kind = reached if is_event else at_least
-            is_network = resource in NETWORKS.values()
-            if is_network and row.may_share_ports:
+            if is_network(resource) and row.may_share_ports:
                 continue
-            for name in {resource, Resource.network} if is_network else {resource}:
+            wider = stands_in(resource)
+            # A tree between domains says nothing on switches that reduce in one.
+            pooled = {resource} if wider is None or resource.startswith("nvlstree") else {resource, wider}
+            for name in pooled:
                 kind.setdefault(name, {}).setdefault(row.cluster, []).append(row.busbw_bytes_per_s / limit)
     shares: dict[Resource, float] = {}
     num_clusters: dict[Resource, int] = {}
@@ -231,6 +243,10 @@ def _shares_of(
         shares[resource] = censored_median(values, bounds)
         num_clusters[resource] = len(values)
     return Shares(shares=shares, num_clusters=num_clusters, left_out=frozenset(left_out))
+
+
+def _kind(resource: Resource) -> str:
+    return resource.partition(" ")[0]
 
 
 def _binding(row: Published, shares: Shares | None) -> Resource:

@@ -6,9 +6,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bench.model.attained import NETWORKS, RACK_RANKS, Resource
+from bench.model.attained import NETWORKS, RACK_RANKS, inside_resources
 from bench.model.collective import TRAITS, Collective
 from bench.model.framing import Transport
+from bench.model.gpu import Gpu
 from bench.model.held_out import Experience, Family
 from bench.model.latency import envelope
 from bench.model.schedule import Number, Schedule, demand
@@ -60,7 +61,7 @@ def predict_many(
     imbalance: Number = 1.0,
     is_rail_optimised: bool = False,
     transport: Transport = Transport.unknown,
-    is_switched: bool = True,
+    gpu: Gpu | None = None,
     may_share_ports: bool = False,
     known: Experience | None = None,
 ) -> Batch:
@@ -94,7 +95,7 @@ def predict_many(
         schedule=schedule,
         is_rail_optimised=is_rail_optimised,
         transport=transport,
-        is_switched=is_switched,
+        gpu=gpu,
         may_share_ports=may_share_ports,
         known=known,
     )
@@ -118,7 +119,7 @@ class _How:
     schedule: Schedule
     is_rail_optimised: bool
     transport: Transport
-    is_switched: bool
+    gpu: Gpu | None
     may_share_ports: bool
     known: Experience | None
 
@@ -159,13 +160,9 @@ def _predict_block(
         )
     shares = known.shares
     outside = shares.of(NETWORKS[how.transport])
-    link = shares.of(Resource.nvlink if how.is_switched else Resource.xgmi)
-    is_tree = schedule is Schedule.nvlstree
-    nvls = np.where(
-        ranks > RACK_RANKS,
-        shares.of(Resource.nvlstree_rack if is_tree else Resource.nvls_rack),
-        shares.of(Resource.nvlstree_node if is_tree else Resource.nvls_node),
-    )
+    link, in_machine = (shares.of(name) for name in inside_resources(schedule, 1, how.gpu))
+    in_rack = shares.of(inside_resources(schedule, RACK_RANKS + 1, how.gpu)[1])
+    nvls = np.where(ranks > RACK_RANKS, in_rack, in_machine)
     reached = np.stack([network_s / outside, spine_s / outside, np.maximum(inside_s / link, nvls_s / nvls)])
     load_s = reached.max(axis=0)
     several = Family.may_share_ports if how.may_share_ports else Family.own_port

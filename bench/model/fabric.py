@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from bench.model import units
 from bench.model.framing import RDMA_MTUS_BYTES, Framing, Transport, emulated_framing, framing
-from bench.model.gpu import gpu_named
+from bench.model.gpu import Gpu, gpu_named
 from bench.model.transceiver import Transceiver
 
 
@@ -149,7 +149,7 @@ class Network:
         glass_bytes_per_s: line rate of one port, coding and FEC included; None where the catalog does not say.
         mac_bytes_per_s: what the optics of one port offer the MAC.
         transport: what the links speak, as far as it is known.
-        is_switched: ranks of a host are linked by switches, else by a mesh.
+        gpu: what the ranks run on, as far as its links matter; None: not known.
         has_nvls, has_in_network_reduction, is_rail_optimised: as in `Fabric`.
         ecmp_uplinks: uplinks of a leaf over which flows are hashed; None where they are sprayed, or it is not known.
         goodput_low, goodput_high: share of what leaves a port that need not be sent again, at worst and at best. 1 where
@@ -170,7 +170,7 @@ class Network:
     glass_bytes_per_s: float | None = None
     mac_bytes_per_s: float | None = None
     transport: Transport = Transport.unknown
-    is_switched: bool = True
+    gpu: Gpu | None = None
     has_nvls: bool = False
     has_in_network_reduction: bool = False
     is_rail_optimised: bool = False
@@ -246,7 +246,6 @@ def real_network(
     is_spine_narrow = fabric.oversubscription > 1 or fabric.routing == "ecmp" or fabric.num_failed_uplinks > 0
     # A collective waits for the leaf that has lost most uplinks.
     live_share = 1 - fabric.num_failed_uplinks / (fabric.num_uplinks or 1)
-    gpu = gpu_named(fabric.gpu or "")
     line_gbps = transceiver.line_rate_gbps
     return Network(
         num_hosts=num_hosts,
@@ -263,7 +262,7 @@ def real_network(
         else units.bytes_per_s_from_gbps(line_gbps) / ports_in_module,
         mac_bytes_per_s=mac_bytes_per_s,
         transport=transport,
-        is_switched=gpu is None or gpu.is_switched,
+        gpu=gpu_named(fabric.gpu or ""),
         has_nvls=bool(fabric.has_nvls),
         has_in_network_reduction=fabric.has_in_network_reduction,
         is_rail_optimised=bool(fabric.is_rail_optimised),

@@ -9,33 +9,35 @@ class Gpu:
     """One accelerator.
 
     Attributes:
+        generation: of its links and their switches; what one of them reaches, its sisters do.
         inside_gbytes_per_s: nominal rate of all its links to others of its domain, per direction, in 10**9 byte/s.
         is_switched: linked by switches (NVLink, NVSwitch); else by a mesh of direct links (xGMI).
         has_nvls: those switches reduce and multicast (NVLink SHARP).
     """
 
+    generation: str
     inside_gbytes_per_s: float
     is_switched: bool = True
     has_nvls: bool = False
 
 
 GPUS: Final[dict[str, Gpu]] = {
-    "V100": Gpu(inside_gbytes_per_s=150),
-    "A100": Gpu(inside_gbytes_per_s=300),
-    "A800": Gpu(inside_gbytes_per_s=200),
-    "H100": Gpu(inside_gbytes_per_s=450, has_nvls=True),
-    "H200": Gpu(inside_gbytes_per_s=450, has_nvls=True),
-    "H20": Gpu(inside_gbytes_per_s=450, has_nvls=True),
-    "H800": Gpu(inside_gbytes_per_s=200, has_nvls=True),
-    "GH200": Gpu(inside_gbytes_per_s=450),
-    "B200": Gpu(inside_gbytes_per_s=900, has_nvls=True),
-    "B300": Gpu(inside_gbytes_per_s=900, has_nvls=True),
-    "GB200": Gpu(inside_gbytes_per_s=900, has_nvls=True),
-    "GB300": Gpu(inside_gbytes_per_s=900, has_nvls=True),
-    "MI300X": Gpu(inside_gbytes_per_s=448, is_switched=False),
-    "MI325X": Gpu(inside_gbytes_per_s=448, is_switched=False),
-    "MI350X": Gpu(inside_gbytes_per_s=537.6, is_switched=False),
-    "MI355X": Gpu(inside_gbytes_per_s=537.6, is_switched=False),
+    "V100": Gpu(generation="volta", inside_gbytes_per_s=150),
+    "A100": Gpu(generation="ampere", inside_gbytes_per_s=300),
+    "A800": Gpu(generation="ampere", inside_gbytes_per_s=200),
+    "H100": Gpu(generation="hopper", inside_gbytes_per_s=450, has_nvls=True),
+    "H200": Gpu(generation="hopper", inside_gbytes_per_s=450, has_nvls=True),
+    "H20": Gpu(generation="hopper", inside_gbytes_per_s=450, has_nvls=True),
+    "H800": Gpu(generation="hopper", inside_gbytes_per_s=200, has_nvls=True),
+    "GH200": Gpu(generation="hopper", inside_gbytes_per_s=450),
+    "B200": Gpu(generation="blackwell", inside_gbytes_per_s=900, has_nvls=True),
+    "B300": Gpu(generation="blackwell", inside_gbytes_per_s=900, has_nvls=True),
+    "GB200": Gpu(generation="blackwell", inside_gbytes_per_s=900, has_nvls=True),
+    "GB300": Gpu(generation="blackwell", inside_gbytes_per_s=900, has_nvls=True),
+    "MI300X": Gpu(generation="cdna3", inside_gbytes_per_s=448, is_switched=False),
+    "MI325X": Gpu(generation="cdna3", inside_gbytes_per_s=448, is_switched=False),
+    "MI350X": Gpu(generation="cdna4", inside_gbytes_per_s=537.6, is_switched=False),
+    "MI355X": Gpu(generation="cdna4", inside_gbytes_per_s=537.6, is_switched=False),
 }
 """SXM or OAM boards. Half of the bidirectional figure of the vendors' data sheets: NVIDIA NVLink 2 300 (6 links), NVLink 3
 600 (12; A800 400), NVLink 4 900 (18; H800 400), NVLink 5 1800 GB/s; AMD Infinity Fabric, seven links of 64 (MI300X) or 76.8

@@ -48,8 +48,7 @@ def experience(rows: Sequence[Published], left_out: Collection[str] = ()) -> Exp
 
     The interval's ends are quantiles of measured over expected, each expectation made without the row's own cluster: the
     k-th smallest of m errors stands for the quantile k / (m + 1), which holds a further row with the coverage asked for if it
-    is drawn as they were. Where ranks may share ports, rows that do and rows that do not are taken together, since it is not
-    known which a further machine is.
+    is drawn as they were. Where ranks may share ports, the low end is that of rows that do, the high end that of all.
 
     Source:
         Conformal prediction by cross-validation: Vovk 2015, "Cross-conformal predictors"; quantile k / (m + 1): Weibull.
@@ -60,14 +59,13 @@ def experience(rows: Sequence[Published], left_out: Collection[str] = ()) -> Exp
 @lru_cache(maxsize=256)
 def _experience(rows: tuple[Published, ...], left_out: frozenset[str]) -> Experience:
     errors = held_out_errors(rows, left_out)
-    own = errors[Family.own_port]
-    pooled = errors | {Family.may_share_ports: errors[Family.may_share_ports] + own}
+    both = errors[Family.may_share_ports] + errors[Family.own_port]
+    # Not known which a further machine is: at worst it shares its ports as those did that are known to, at best it does not.
+    at_worst = errors | {Family.may_share_ports: errors[Family.may_share_ports] or both}
+    at_best = errors | {Family.may_share_ports: both}
     tail = (1 - COVERAGE) / 2
-    low, high = {}, {}
-    for family, found in pooled.items():
-        if found:
-            ends = np.quantile(found, [tail, 1 - tail], method="weibull")
-            low[family], high[family] = float(ends[0]), float(ends[1])
+    low = {family: _quantile(found, tail) for family, found in at_worst.items() if found}
+    high = {family: _quantile(found, 1 - tail) for family, found in at_best.items() if found}
     return Experience(
         shares=estimate_shares(rows, left_out),
         low=low,
@@ -76,13 +74,18 @@ def _experience(rows: tuple[Published, ...], left_out: frozenset[str]) -> Experi
     )
 
 
+def _quantile(errors: Sequence[float], share: float) -> float:
+    return float(np.quantile(errors, share, method="weibull"))
+
+
 def held_out_errors(rows: Sequence[Published], left_out: Collection[str] = ()) -> dict[Family, list[float]]:
     """Measured over expected busbw of every healthy row, expected from the other clusters alone."""
     errors: dict[Family, list[float]] = {family: [] for family in Family}
     used = [row for row in rows if row.is_healthy and row.cluster not in left_out and row.limits]
-    for cluster in sorted({row.cluster for row in used}):
+    judged = [row for row in used if not row.is_supplement]
+    for cluster in sorted({row.cluster for row in judged}):
         shares = estimate_shares(used, {cluster})
-        for row in used:
+        for row in judged:
             expected = shares.expected(row.limits) if row.cluster == cluster else None
             if expected is not None:
                 errors[family_of(row)].append(row.busbw_bytes_per_s / expected[0])

@@ -226,7 +226,7 @@ def _passes_at_worst(load: Load) -> float:
 def _resource(load: Load, schedule: Schedule, network: Network) -> Resource:
     if load.is_outside:
         return NETWORKS[network.transport]
-    link, nvls = inside_resources(schedule, network.ranks_per_host, network.is_switched)
+    link, nvls = inside_resources(schedule, network.ranks_per_host, network.gpu)
     return nvls if load.is_reduced_inside else link
 
 
