@@ -211,12 +211,20 @@ def group_network(net: Network | None, kind: str, collective: Collective) -> Net
     """What connects the ranks of one group while all others do the same; None where that depends on where they lie.
 
     host: no link is crossed. rail: one rank of each host; where a host has fewer ports than ranks, groups share them evenly,
-    except in a ping_pong, whose links are idle half of the time, so that another group's message may have them whole.
+    except in a ping_pong, whose links are idle half of the time, so that another group's message may have them whole. stride:
+    one host of each leaf, where hosts have one rank and the stride is that of leaves; all others share the uplinks.
     """
     if net is None or kind == WORLD:
         return net
     if kind == "host":
         return dataclasses.replace(net, num_hosts=1)
+    if (
+        kind == f"stride:{net.hosts_per_leaf}"
+        and net.ranks_per_host == 1
+        and net.spine_bytes_per_s is not None
+    ):
+        assert net.hosts_per_leaf is not None
+        return dataclasses.replace(net, num_hosts=net.num_hosts // net.hosts_per_leaf, hosts_per_leaf=1)
     if kind != "rail":
         return None
     share = min(1.0, net.ports_per_host / net.ranks_per_host)

@@ -18,10 +18,11 @@ from bench.link import link_findings
 from bench.model import units
 from bench.model.calibration import Calibration
 from bench.model.collective import CollectiveSpec, bus_factor
+from bench.model.degraded import degraded
 from bench.model.fabric import Network, path_mtu_bytes
 from bench.model.finding import Finding
 from bench.model.framing import Transport
-from bench.model.predict import Prediction
+from bench.model.predict import Prediction, between
 from bench.model.transfer import schedule
 from bench.model.waterfall import Step, waterfall
 from bench.nccl_log import CHOSEN_COLLECTIVES
@@ -60,7 +61,7 @@ EMULATED: Final = "emulated"
 class Forecast:
     """What was asked, in one line, one prediction per point, and what is odd about the link.
 
-    ``calibrated``: with a calibration, every point of every algorithm, since those of one collective differ there.
+    ``notes``: what an interval rests on, where faults are injected. ``calibrated``: with a calibration, every point of every algorithm, since those of one collective differ there.
     """
 
     title: str
@@ -71,6 +72,7 @@ class Forecast:
     calibration: Calibration | None = None
     calibrated: tuple[tuple[Point, Expected, Calibrated], ...] = ()
     glass: Glass | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def largest(self) -> tuple[tuple[Point, Expected], ...]:
@@ -98,9 +100,22 @@ def forecast(config: BenchConfig) -> Forecast:
     emulated = settled.launcher.kind == "emulated"
     backend = ("gloo" if settled.backend == "auto" else settled.backend) if emulated else settled.backend
     rows: dict[CollectiveSpec, tuple[Point, Expected]] = {}
+    notes: dict[str, None] = {}
     for point in points:
-        if point.spec not in rows:
-            rows[point.spec] = (point, expect(point.spec, network, backend, _forced(settled, point)))
+        if point.spec in rows:
+            continue
+        forced = _forced(settled, point)
+        expected = expect(point.spec, network, backend, forced)
+        if emulated and settled.emulation.faults:
+            left = degraded(
+                network, settled.emulation.faults, point.collective, mtu_bytes=settled.emulation.mtu_bytes
+            )
+            worst = expect(point.spec, left.worst, backend, forced).prediction
+            best = expect(point.spec, left.best, backend, forced).prediction
+            expected = dataclasses.replace(expected, prediction=between(expected.prediction, best, worst))
+            if left.basis is not None:
+                notes[left.basis] = None
+        rows[point.spec] = (point, expected)
     calibration = None if settled.calibration is None else read_calibration(settled.calibration)
     asked = []
     if calibration is not None:
@@ -132,6 +147,7 @@ def forecast(config: BenchConfig) -> Forecast:
         findings=tuple(findings),
         calibration=calibration,
         calibrated=tuple(asked),
+        notes=tuple(notes),
         glass=glass_of(settled, lossless, _of_largest(list(rows.values()))),
     )
 

@@ -16,7 +16,11 @@ def show(found: Forecast) -> None:
     """Print the forecast: table of points, alternatives at the largest size, waterfall of each collective."""
     console = plain_or_terminal()
     console.print(_points(found))
-    is_experienced = any(expected.prediction.low_s is not None for _, expected in found.rows)
+    is_experienced = found.backend == "nccl" and any(
+        expected.prediction.low_s is not None for _, expected in found.rows
+    )
+    for note in found.notes:
+        console.print(f"interval: {note}", markup=False)
     if is_experienced:
         console.print(
             "busbw: expected, and the interval that holds nine of ten published runs of other clusters (linerate validate). "

@@ -22,6 +22,7 @@ from typing import Final, TypeVar
 from bench import catalog
 from bench.config import EmulationConfig
 from bench.launch import kernel
+from bench.launch.layout import Layout
 from bench.launch.shaping import LinkShape, link_shape
 
 SHAPE: Final[LinkShape] = link_shape(catalog.transceiver(catalog.EMULATED_DEFAULT), EmulationConfig())
@@ -151,7 +152,7 @@ def _enter_and_work(
 
 
 def _build(num_nodes: int) -> list[Node]:
-    from bench.launch.netfabric import INTERFACE, NetFabric
+    from bench.launch.netfabric import NetFabric
 
     # /proc may be that of an outer PID namespace, in which this process has another number.
     me = Path("/proc/self").readlink()
@@ -159,10 +160,10 @@ def _build(num_nodes: int) -> list[Node]:
         Node(
             name=host.name,
             address=host.address,
-            interface=INTERFACE,
+            interface=host.ports[0].interface,
             network=f"/proc/{me}/fd/{host.descriptor}",
         )
-        for host in NetFabric(num_nodes, SHAPE).hosts
+        for host in NetFabric(Layout(num_hosts=num_nodes), SHAPE).hosts
     ]
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from bench.catalog import transceiver
 from bench.config import EmulationConfig
+from bench.launch.carried import CARRIED
 from bench.launch.emulated import missing
 from bench.launch.shaping import link_shape
 from bench.model.collective import Collective
@@ -131,6 +132,67 @@ def test_several_ranks_of_a_host_share_its_link(tmp_path: Path) -> None:
     # A ring in rank order leaves each host once: 2 (N - 1) / N x S over two ranks.
     assert summary["fabric_bytes_per_rank"].iloc[0] == pytest.approx(1.5 * 6 * 2**20 / 2)
     assert 0.2 < summary["efficiency"].iloc[0] < 1.005
+
+
+def carried(folder: Path) -> dict[str, list[dict[str, int]]]:
+    """What the links of the one run below ``folder`` have carried."""
+    content: dict[str, list[dict[str, int]]] = json.loads(
+        (folder / "runs" / "latest" / CARRIED).read_text(encoding="utf-8")
+    )
+    return content
+
+
+def test_traffic_takes_the_rails_that_the_model_says(tmp_path: Path) -> None:
+    """Per call S on each rail for its own group. gloo's ring hands on to the rank before: over all 4 ranks 1.5 S leave host 0
+    from rank 0 by rail 0, and host 1 from rank 2 by rail 1, that of rank 1 on the lower host."""
+    fabric = ["emulation.num_hosts=2", "emulation.ranks_per_host=2", "emulation.ports_per_host=2"]
+    buckets = ["emulation.bucket_bytes=131072", "emulation.time_scale=400"]
+    fault = "emulation.faults=[{kind: slow_rail, rail: 1, host: 0, rate_fraction: 0.5}]"
+    points = ["groups=[world,rail]", "collectives=all_reduce", "sizes.list_bytes=[4MiB]"]
+    status, said = run([*EMULATED, *fabric, *buckets, *points, fault, "timing.num_iterations=4"], tmp_path)
+    assert status == 0, said
+    manifest, summary = only_run(tmp_path)
+    assert set(summary["group"]) == {"world", "rail/0", "rail/1"}
+    assert set(summary["num_wrong_elements"]) == {0}
+    assert manifest.links is not None and manifest.links["faults"][0]["rail"] == 1
+    sent = {(port["host"], port["rail"]): port["sent_bytes"] for port in carried(tmp_path)["ports"]}
+    for busy, other in (((0, 0), (0, 1)), ((1, 1), (1, 0))):
+        # S + 1.5 S over S and 2 x 2 buckets of S / 32: what empties the buckets goes round the other way.
+        assert 2.0 < sent[busy] / sent[other] < 2.5, sent
+
+
+def test_a_ring_crosses_the_spine_once_for_each_leaf(tmp_path: Path) -> None:
+    """Two leaves of two hosts: half of what hosts send in a ring in rank order."""
+    fabric = ["emulation.num_hosts=4", "emulation.hosts_per_leaf=2", "emulation.oversubscription=2"]
+    points = ["collectives=all_reduce", "sizes.list_bytes=[2MiB]", "timing.num_iterations=3"]
+    status, said = run([*EMULATED, *fabric, *points, "emulation.time_scale=400"], tmp_path)
+    assert status == 0, said
+    _, summary = only_run(tmp_path)
+    assert set(summary["num_wrong_elements"]) == {0}
+    found = carried(tmp_path)
+    sent_bytes = sum(port["sent_bytes"] for port in found["ports"])
+    assert len(found["uplinks"]) == 2
+    assert sum(uplink["up_bytes"] for uplink in found["uplinks"]) == pytest.approx(sent_bytes / 2, rel=0.1)
+    for up, down in (("up_bytes", "down_bytes"), ("down_bytes", "up_bytes")):
+        assert found["uplinks"][0][up] == pytest.approx(found["uplinks"][1][down], rel=0.01)
+
+
+def test_lost_packets_are_counted_and_nothing_is_wrong(tmp_path: Path) -> None:
+    fault = "emulation.faults=[{kind: loss, host: 1, loss_ratio: 0.01}]"
+    points = ["collectives=all_reduce", "sizes.list_bytes=[1MiB]", "timing.num_iterations=6"]
+    status, said = run(
+        [*EMULATED, "emulation.num_hosts=2", "emulation.mtu_bytes=1500", fault, *points], tmp_path
+    )
+    assert status == 0, said
+    _, summary = only_run(tmp_path)
+    assert set(summary["num_wrong_elements"]) == {0}
+    whole, lossy = carried(tmp_path)["ports"]
+    assert "lost_packets" not in whole
+    arrived, lost = lossy["arrived_packets"], lossy["lost_packets"]
+    assert abs(lost - 0.01 * arrived) < 6 * (0.01 * arrived) ** 0.5 and lost > 0
+    assert lossy["arrived_bytes"] / arrived <= 1500, (
+        "segments are cut before they leave, so that one is lost at a time"
+    )
 
 
 def namespaces_in_use() -> set[str]:

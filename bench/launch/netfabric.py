@@ -1,10 +1,15 @@
-"""`NetFabric`: hosts as network namespaces, joined by veth pairs and a bridge, every link shaped in both directions.
+"""`NetFabric`: hosts as network namespaces, joined by veth pairs and bridges, every link shaped in both
+directions.
 
 It is built inside an own user and network namespace and vanishes with the last process in it.
+
+Every rail (the first port of each host, the second, ...) is a network of its own: a bridge, or a bridge for
+each leaf and one for the spine, which joins the leaves by uplinks.
 """
 
+import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,22 +19,16 @@ from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
 from bench.launch import kernel
-from bench.launch.shaping import LinkShape
+from bench.launch.layout import Layout
+from bench.launch.loss import add_loss, without_segment_offload
+from bench.launch.qdisc import shape_link
+from bench.launch.shaping import LinkShape, uplink_shape
 
-INTERFACE: Final = "fab0"
-"""Name of the link inside every host."""
-
-_BRIDGE: Final = "linerate0"
 _SUBNET_BITS: Final = 16
-_ROOT_HANDLE: Final = 0x10000
-_CHILD_HANDLE: Final = 0x20000
-
-_LEAST_BYTES_PER_S: Final = 1e5
-"""0.8 Mb/s, the slowest link that `bench.launch.shaping.link_shape` makes."""
 
 _SYSCTLS: Final = {
-    # Slow start after a pause, remembered windows and delay-based exits belong to TCP, not to the link that is emulated:
-    # reno has none of the latter, and with an endless queue it never backs off.
+    # Slow start after a pause, remembered windows and delay-based exits belong to TCP, not to the link that
+    # is emulated: reno has none of the latter, and with an endless queue it never backs off.
     "net.ipv4.tcp_congestion_control": "reno",
     "net.ipv4.tcp_slow_start_after_idle": "0",
     "net.ipv4.tcp_no_metrics_save": "1",
@@ -37,12 +36,36 @@ _SYSCTLS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """One link of a host: its name inside the host ("fab0"), its address, and the name of its other end, at
+    the leaf."""
+
+    interface: str
+    address: str
+    leaf_end: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """One emulated host: its name, address, and an open descriptor of its network namespace."""
+    """One emulated host: its name, its ports in the order of the rails, and an open descriptor of its network
+    namespace."""
 
     name: str
-    address: str
+    ports: tuple[Port, ...]
     descriptor: int
+
+    @property
+    def address(self) -> str:
+        """Where it is reached by hosts that are told one address: on the first rail."""
+        return self.ports[0].address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uplink:
+    """What joins a leaf to the spine: names of its two ends."""
+
+    leaf_end: str
+    spine_end: str
 
 
 class NetFabric:
@@ -50,32 +73,31 @@ class NetFabric:
 
     Attributes:
         hosts: in rank order.
+        uplinks: for each rail and leaf; none where a rail has one leaf.
         has_delay: whether the links delay; needs netem in the kernel.
     """
 
-    def __init__(self, num_hosts: int, shape: LinkShape, rate_fractions: Mapping[int, float] = {}) -> None:
+    def __init__(self, layout: Layout, shape: LinkShape) -> None:
         """Build everything. The caller is root of a user namespace and alone in a fresh network namespace.
 
-        ``rate_fractions`` gives single hosts, by number, a share of the rate of ``shape`` in both directions. Bucket
-        and queue keep their bytes, so that what empties the bucket of a whole link empties that one too.
+        Buckets and queues of slower links keep their bytes, so that what empties the bucket of a whole link
+        empties that one too.
 
         Raises:
             OSError: the kernel refused; nothing outlives the namespace.
-            ValueError: a fraction for a host that there is not, or one that is no rate.
+            ValueError: a fraction for a port that there is not, or one that is no rate.
         """
-        _check_fractions(rate_fractions, num_hosts, shape.rate_bytes_per_s)
-        self._shape = shape
-        self._rate_fractions = rate_fractions
+        layout.check_fractions(shape.rate_bytes_per_s)
+        self.layout, self._shape = layout, shape
         self.has_delay = False
         self.hosts: list[Host] = []
+        self.uplinks: dict[tuple[int, int], Uplink] = {}
         self._outer = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             with IPRoute() as netlink:
-                netlink.link("add", ifname=_BRIDGE, kind="bridge")
-                self._bridge = netlink.link_lookup(ifname=_BRIDGE)[0]
-                netlink.link("set", index=self._bridge, mtu=shape.mtu_bytes, state="up")
-                for number in range(num_hosts):
-                    self.hosts.append(self._add_host(netlink, number))
+                leaves = [self._add_rail(netlink, rail) for rail in range(layout.ports_per_host)]
+                for number in range(layout.num_hosts):
+                    self.hosts.append(self._add_host(netlink, number, leaves))
         except NetlinkError as error:
             raise OSError(error.code, f"netlink: {os.strerror(error.code)}") from error
 
@@ -84,78 +106,92 @@ class NetFabric:
         """One-way delay between two hosts: their two links, if the kernel delays at all."""
         return 2 * self._shape.delay_s if self.has_delay else 0.0
 
-    def _add_host(self, netlink: Any, number: int) -> Host:
+    @contextmanager
+    def inside(self, host: Host) -> Iterator[Any]:
+        """Netlink within the network namespace of ``host``, where this thread is for so long."""
+        kernel.enter_network_namespace(host.descriptor)
+        try:
+            with IPRoute() as netlink:
+                yield netlink
+        finally:
+            kernel.enter_network_namespace(self._outer)
+
+    def _add_rail(self, netlink: Any, rail: int) -> list[int]:
+        """The bridges of one rail that hosts are plugged into, one for each leaf, joined by a spine if there
+        are several."""
+        leaves = [self._add_bridge(netlink, f"leaf{leaf}r{rail}") for leaf in range(self.layout.num_leaves)]
+        if len(leaves) > 1:
+            spine = self._add_bridge(netlink, f"spine{rail}")
+            shape = uplink_shape(self._shape, self.layout.hosts_per_leaf or 1, self.layout.oversubscription)
+            for leaf, bridge in enumerate(leaves):
+                uplink = Uplink(leaf_end=f"up{leaf}r{rail}", spine_end=f"down{leaf}r{rail}")
+                netlink.link("add", ifname=uplink.leaf_end, kind="veth", peer={"ifname": uplink.spine_end})
+                for end, master in ((uplink.leaf_end, bridge), (uplink.spine_end, spine)):
+                    index = _index(netlink, end)
+                    netlink.link("set", index=index, mtu=shape.mtu_bytes, master=master, state="up")
+                    shape_link(netlink, index, shape)
+                self.uplinks[rail, leaf] = uplink
+        return leaves
+
+    def _add_bridge(self, netlink: Any, name: str) -> int:
+        netlink.link("add", ifname=name, kind="bridge")
+        index = _index(netlink, name)
+        netlink.link("set", index=index, mtu=self._shape.mtu_bytes, state="up")
+        return index
+
+    def _add_host(self, netlink: Any, number: int, leaves: list[list[int]]) -> Host:
         kernel.unshare(kernel.CLONE_NEWNET)
         descriptor = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         kernel.enter_network_namespace(self._outer)
-        host = Host(
-            name=f"host{number}",
-            address=f"10.77.{number // 250}.{number % 250 + 1}",
-            descriptor=descriptor,
+        layout = self.layout
+        ports = tuple(
+            Port(
+                interface=f"fab{rail}", address=layout.address(number, rail), leaf_end=f"port{number}r{rail}"
+            )
+            for rail in range(layout.ports_per_host)
         )
-        port = f"port{number}"
-        netlink.link("add", ifname=port, kind="veth", peer={"ifname": INTERFACE, "net_ns_fd": descriptor})
-        index = netlink.link_lookup(ifname=port)[0]
-        netlink.link("set", index=index, mtu=self._shape.mtu_bytes, master=self._bridge, state="up")
-        rate_bytes_per_s = self._rate_fractions.get(number, 1.0) * self._shape.rate_bytes_per_s
-        self._shape_link(netlink, index, rate_bytes_per_s)
-        with self._inside(descriptor), IPRoute() as inside:
-            loopback = inside.link_lookup(ifname="lo")[0]
-            inside.link("set", index=loopback, state="up")
-            index = inside.link_lookup(ifname=INTERFACE)[0]
-            inside.addr("add", index=index, address=host.address, prefixlen=_SUBNET_BITS)
-            inside.link("set", index=index, mtu=self._shape.mtu_bytes, state="up")
-            self._shape_link(inside, index, rate_bytes_per_s)
+        host = Host(name=f"host{number}", ports=ports, descriptor=descriptor)
+        for rail, port in enumerate(ports):
+            peer = {"ifname": port.interface, "net_ns_fd": descriptor}
+            netlink.link("add", ifname=port.leaf_end, kind="veth", peer=peer)
+            index = _index(netlink, port.leaf_end)
+            netlink.link(
+                "set",
+                index=index,
+                mtu=self._shape.mtu_bytes,
+                master=leaves[rail][layout.leaf_of(number)],
+                state="up",
+            )
+            shape_link(netlink, index, self._port_shape(number, rail))
+        with self.inside(host) as own:
+            own.link("set", index=_index(own, "lo"), state="up")
+            for rail, port in enumerate(ports):
+                self._set_up_port(own, number, rail, port)
+            if layout.loss_ratios:
+                without_segment_offload(port.interface for port in ports)
+            if number in layout.loss_ratios:
+                add_loss([port.interface for port in ports], layout.loss_ratios[number])
             for name, value in _SYSCTLS.items():
                 Path("/proc/sys", *name.split(".")).write_text(value)
         return host
 
-    @contextmanager
-    def _inside(self, descriptor: int) -> Iterator[None]:
-        kernel.enter_network_namespace(descriptor)
-        try:
-            yield
-        finally:
-            kernel.enter_network_namespace(self._outer)
+    def _set_up_port(self, own: Any, number: int, rail: int, port: Port) -> None:
+        """Address, routes and bucket of the host's end of a link."""
+        layout, index = self.layout, _index(own, port.interface)
+        own.addr(
+            "add", index=index, address=port.address, prefixlen=32 if layout.has_routes else _SUBNET_BITS
+        )
+        own.link("set", index=index, mtu=self._shape.mtu_bytes, state="up")
+        if layout.has_routes:
+            for other in set(range(layout.num_hosts)) - {number}:
+                target = f"{layout.address(other, rail)}/32"
+                own.route("add", dst=target, oif=index, prefsrc=port.address, scope="link")
+        self.has_delay = shape_link(own, index, self._port_shape(number, rail))
 
-    def _shape_link(self, netlink: Any, index: int, rate_bytes_per_s: float) -> None:
-        """Delay where the kernel has netem, then the token bucket: `tc qdisc add ... netem`, `... parent tbf`."""
-        bucket = {
-            "rate": int(rate_bytes_per_s),
-            "burst": self._shape.bucket_bytes,
-            "limit": self._shape.queue_bytes,
-            "mtu": 0,
-        }
-        if self._shape.delay_s > 0 and self._add_delay(netlink, index):
-            netlink.tc("add", "tbf", index, handle=_CHILD_HANDLE, parent=_ROOT_HANDLE + 1, **bucket)
-        else:
-            netlink.tc("add", "tbf", index, handle=_ROOT_HANDLE, **bucket)
-
-    def _add_delay(self, netlink: Any, index: int) -> bool:
-        try:
-            netlink.tc(
-                "add",
-                "netem",
-                index,
-                handle=_ROOT_HANDLE,
-                delay=int(self._shape.delay_s * 1e6),
-                limit=max(1000, self._shape.queue_bytes // 1000),
-            )
-        except NetlinkError:
-            return False  # this kernel has no netem; the manifest says that nothing is delayed
-        self.has_delay = True
-        return True
+    def _port_shape(self, number: int, rail: int) -> LinkShape:
+        fraction = self.layout.rate_fractions.get((number, rail), 1.0)
+        return dataclasses.replace(self._shape, rate_bytes_per_s=fraction * self._shape.rate_bytes_per_s)
 
 
-def _check_fractions(rate_fractions: Mapping[int, float], num_hosts: int, rate_bytes_per_s: float) -> None:
-    for host, fraction in rate_fractions.items():
-        if not 0 <= host < num_hosts:
-            raise ValueError(
-                f"a rate_fraction is given for host {host}; there are hosts 0 to {num_hosts - 1}"
-            )
-        if not (fraction <= 1 and fraction * rate_bytes_per_s >= _LEAST_BYTES_PER_S):
-            raise ValueError(
-                f"the rate_fraction {fraction} of host {host} makes a link of {rate_bytes_per_s * 8 / 1e6:g} Mb/s one of "
-                f"{fraction * rate_bytes_per_s * 8 / 1e6:g} Mb/s; allowed is at most 1, and what leaves "
-                f"{_LEAST_BYTES_PER_S * 8 / 1e6:g} Mb/s"
-            )
+def _index(netlink: Any, interface: str) -> int:
+    return int(netlink.link_lookup(ifname=interface)[0])

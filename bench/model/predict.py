@@ -1,5 +1,6 @@
 """`predict`: ceiling, expectation, interval and what binds, for one collective on one network."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Final
@@ -195,6 +196,19 @@ def _binding(durations_s: dict[Load, float]) -> tuple[str | None, tuple[str, ...
         return None, ()
     bound_by = "optics" if "optics" in tied else tied[0]
     return bound_by, tuple(dict.fromkeys(resource for resource in tied if resource != bound_by))
+
+
+def between(healthy: Prediction, best: Prediction, worst: Prediction) -> Prediction:
+    """The expectation of a network with faults, from its two limits; the ceiling stays the healthy one, so that faults show."""
+    low_s, high_s = best.duration_s, worst.duration_s
+    is_exact = low_s is None or high_s is None or high_s <= low_s * (1 + MOST_LOSS_DOUBT)
+    return dataclasses.replace(
+        worst,
+        ceiling_s=healthy.ceiling_s,
+        duration_s=high_s if is_exact else None,
+        low_s=None if low_s == high_s else low_s,
+        high_s=None if low_s == high_s else high_s,
+    )
 
 
 def choose(spec: CollectiveSpec, network: Network, known: Experience | None) -> Schedule | None:

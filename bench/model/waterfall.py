@@ -10,6 +10,8 @@ from bench.model.predict import LATENCY, Prediction, busbw_of
 GLASS: Final = "line rate of the glass"
 CODING: Final = "coding and FEC"
 FRAMING: Final = "framing"
+FAULTS: Final = "faults that are injected"
+SENT_AGAIN: Final = "sent again"
 NVLINK: Final = "nominal rate of NVLink"
 CONTENTION: Final = "contention and software"
 BELOW_NOMINAL: Final = "NVLink below its nominal rate"
@@ -65,7 +67,13 @@ def waterfall(prediction: Prediction, network: Network) -> tuple[Step, ...]:
         packets = (
             network.transport.value if is_known else "InfiniBand, the least there are; transport not known"
         )
-        add(FRAMING, optics.duration_s, f"headers of {packets}")
+        add(FRAMING, optics.payload_bytes / network.port_bytes_per_s["optics"], f"headers of {packets}")
+        is_lossy = network.goodput_high < 1
+        add(
+            SENT_AGAIN if is_lossy else FAULTS,
+            optics.duration_s,
+            "loss on the link" if is_lossy else "emulation.faults",
+        )
     slowest = prediction.loads[0]
     if optics is None:
         add(NVLINK, slowest.duration_s, "data sheet")
