@@ -21,11 +21,11 @@ examples:
   torchrun --nproc-per-node 8 -m bench transceiver=400g-osfp-dr4 fabric=dgx_h100
   linerate predict transceiver=800g-osfp-dr8 fabric=dgx_h100 fabric.num_hosts=16
   linerate validate --table measured.csv
+  linerate fit runs/latest                                latency and bandwidth of what was measured
   linerate catalog 800g dr8
 """
 FORMATS: Final = ("table", "nccl-tests")
 _LATER: Final = (
-    "fit",
     "report",
     "compare",
     "ab",
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _be_rank()
     if arguments and arguments[0] in _LATER:
         return _refused(
-            f"the verb {arguments[0]!r} is not in this version ({bench.__version__}); there are run, predict, validate, catalog"
+            f"the verb {arguments[0]!r} is not in this version ({bench.__version__}); there are run, predict, validate, fit, catalog"
         )
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
@@ -62,6 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _predict(options, options.overrides + rest)
             case "validate":
                 return _validate(options)
+            case "fit":
+                return _fit(options, rest)
             case "catalog":
                 return _catalog(options, options.words + rest)
     except (ValueError, AssertionError) as error:
@@ -114,6 +116,11 @@ def _parser() -> argparse.ArgumentParser:
         "--table", metavar="FILE.csv", type=Path, help="the table; without it, linerate's own"
     )
     validate.add_argument("--json", metavar="FILE", type=Path, help="also write rows and totals there")
+    fit = verbs.add_parser("fit", help="latency and bandwidth of a measured system, with intervals")
+    fit.add_argument("run", metavar="RUN", type=Path, help="a run folder, such as runs/latest")
+    fit.add_argument(
+        "--out", metavar="FILE.json", type=Path, help="where the fit goes; without it, RUN/fit.json"
+    )
     catalog = verbs.add_parser("catalog", help="the transceivers it knows")
     catalog.add_argument(
         "words", nargs="*", metavar="WORD", help="show only entries that hold every word, e.g. 800g smf"
@@ -148,6 +155,8 @@ def _run(options: argparse.Namespace, overrides: list[str]) -> int:
     if options.cfg:
         sys.stdout.write(as_yaml(config))
         return 0
+    if not _is_another_rank():
+        _check_calibration(config.calibration)
     from bench import session
     from bench.launch.resolve import resolve
     from bench.link import link_findings
@@ -184,7 +193,9 @@ def _predict(options: argparse.Namespace, overrides: list[str]) -> int:
     from bench.forecast import forecast, write_csv
     from bench.forecast_view import show
 
-    found = forecast(compose(overrides))
+    config = compose(overrides)
+    _check_calibration(config.calibration)
+    found = forecast(config)
     if options.out is not None:
         write_csv(found, options.out)
     if options.figure is not None:
@@ -200,6 +211,26 @@ def _validate(options: argparse.Namespace) -> int:
 
     show(options.table, options.json)
     return 0
+
+
+def _fit(options: argparse.Namespace, rest: list[str]) -> int:
+    if rest:
+        raise ValueError(f"{rest[0]!r}: `linerate fit` takes one run; fit each by itself")
+    from bench.fit_view import show
+    from bench.fitting import fit_run, write_fit
+
+    found = fit_run(options.run)
+    written = write_fit(found, options.run, options.out)
+    show(found, written)
+    return 0
+
+
+def _check_calibration(path: str | None) -> None:
+    """Raises ValueError where a calibration was named that cannot be read."""
+    if path is not None:
+        from bench.fit_file import read_calibration
+
+        read_calibration(path)
 
 
 def _catalog(options: argparse.Namespace, words: list[str]) -> int:

@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from bench import catalog
 from bench.config import BenchConfig, LauncherConfig, SizesConfig
 from bench.model.fabric import Fabric
+from bench.model.finding import without_refusals
 from bench.model.timing import TimingPlan
 from bench.model.transceiver import Transceiver
 
@@ -39,7 +40,7 @@ def _register_schemas() -> None:
 
 
 def compose(overrides: Sequence[str]) -> BenchConfig:
-    """The configuration that ``overrides`` ask for, every value checked.
+    """The configuration that ``overrides`` ask for, every value checked, and the link that they describe.
 
     Raises:
         ValueError: what is wrong with which key, what is allowed, near matches.
@@ -62,6 +63,7 @@ def compose(overrides: Sequence[str]) -> BenchConfig:
         raise ValueError(_short(error)) from error
     if not isinstance(config, BenchConfig):
         raise TypeError(f"composition gave a {type(config).__name__}")
+    without_refusals(config.link.problems(config.transceiver, config.fabric))  # before any rank starts
     return config
 
 

@@ -48,12 +48,25 @@ LAYERS: Final = (
     Layer("model", ("bench.model",), (), TORCH | CONFIGURATION | TABLES | FIGURES | LAUNCHER_ONLY),
     Layer(
         "record",
-        ("bench.record", "bench.summary", "bench.run_folder", "bench.catalog", "bench.nccl_log", "bench.published", "bench.fit_file"),
+        (
+            "bench.record",
+            "bench.summary",
+            "bench.run_folder",
+            "bench.catalog",
+            "bench.nccl_log",
+            "bench.published",
+            "bench.fit_file",
+        ),
         ("model",),
         TORCH | CONFIGURATION | FIGURES | LAUNCHER_ONLY,
     ),
     Layer("measure", ("bench.measure",), ("model", "exits"), CONFIGURATION | TABLES | FIGURES | NAMESPACES),
-    Layer("config", ("bench.config", "bench.compose", "bench.mpi_algorithms"), ("model", "record"), TORCH | FIGURES | LAUNCHER_ONLY),
+    Layer(
+        "config",
+        ("bench.config", "bench.compose", "bench.mpi_algorithms"),
+        ("model", "record"),
+        TORCH | FIGURES | LAUNCHER_ONLY,
+    ),
     Layer(
         "run",
         (

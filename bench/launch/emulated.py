@@ -11,16 +11,21 @@ import json
 import os
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from bench import exits
 from bench.config import BenchConfig, EmulationConfig
 from bench.launch import kernel
+from bench.launch.agent import MpiHost
+from bench.launch.emulated_mpi import network_path, prepare
+from bench.launch.layout import Layout, layout_of
 from bench.launch.shaping import LinkShape, link_shape, prime_bytes
 from bench.launch.supervise import Outcome, Placement, rank_environment, supervise
-from bench.model.fault import rate_fractions
+from bench.model.degraded import rail_of
+from bench.model.fault import Fault
+from bench.run_folder import RunFolder
 
 PORT: Final = 29500
 """Rendezvous on the first host; its namespace is fresh, so the port is free."""
@@ -45,15 +50,27 @@ def missing(shape: LinkShape) -> str | None:
 
     It is found out by building a fabric of two hosts and leaving it.
     """
+    reason = _failure(shape, {})
+    return None if reason is None else describe_failure(reason)
 
+
+def missing_for_faults(shape: LinkShape, faults: Sequence[Fault]) -> str | None:
+    """What this machine lacks for ``faults`` alone, where it can build the fabric; None where it lacks nothing."""
+    if not any(fault.loss_ratio is not None for fault in faults):
+        return None
+    reason = _failure(shape, {0: 0.001})
+    return None if reason is None else f"emulation.faults: packets cannot be lost here ({reason})"
+
+
+def _failure(shape: LinkShape, losses: Mapping[int, float]) -> str | None:
     def build() -> Outcome:
         from bench.launch.netfabric import NetFabric
 
-        NetFabric(2, shape)
+        NetFabric(Layout(num_hosts=2, loss_ratios=losses), shape)
         return Outcome(exit_status=0, reason=None)
 
     outcome = _in_namespaces(build)
-    return None if outcome.exit_status == 0 else describe_failure(outcome.reason or "no reason given")
+    return None if outcome.exit_status == 0 else outcome.reason or "no reason given"
 
 
 def describe_failure(reason: str) -> str:
@@ -70,24 +87,28 @@ def describe_failure(reason: str) -> str:
 
 
 def run_emulated(config: BenchConfig, extra: dict[str, str], log_folder: Path) -> Outcome:
-    """Build the fabric, run the ranks on it, and take everything down."""
+    """Build the fabric, run the ranks on it, write what its links carried, and take everything down."""
     shape = link_shape(config.transceiver, config.emulation)
+    mpi = prepare(config) if config.backend == "mpi" else None
 
     def run() -> Outcome:
-        from bench.launch.netfabric import INTERFACE, NetFabric
+        from bench.launch.carried import CARRIED, carried
+        from bench.launch.netfabric import NetFabric
 
-        faults = config.emulation.faults
-        fabric = NetFabric(config.emulation.num_hosts, shape, rate_fractions(faults))
+        emulation = config.emulation
+        fabric = NetFabric(layout_of(emulation), shape)
         links = described_links(shape, fabric.has_delay, fabric.applied_delay_s)
-        links["faults"] = [dataclasses.asdict(fault) for fault in faults]
+        links["faults"] = [dataclasses.asdict(fault) for fault in emulation.faults]
         placements = [
             Placement(
                 local_rank=local_rank,
                 enter=_entrance(host.descriptor, host.name),
-                interface=INTERFACE,
+                interface=host.ports[
+                    rail_of(local_rank, emulation.ranks_per_host, emulation.ports_per_host)
+                ].interface,
             )
             for host in fabric.hosts
-            for local_rank in range(config.emulation.ranks_per_host)
+            for local_rank in range(emulation.ranks_per_host)
         ]
         environments = [
             rank_environment(
@@ -100,7 +121,21 @@ def run_emulated(config: BenchConfig, extra: dict[str, str], log_folder: Path) -
             )
             for rank, placement in enumerate(placements)
         ]
-        return supervise(environments, placements, log_folder)
+        if mpi is None:
+            outcome = supervise(environments, placements, log_folder)
+        else:
+            hosts = [
+                MpiHost(name=h.name, address=h.address, network=network_path(h.descriptor))
+                for h in fabric.hosts
+            ]
+            interfaces = [placement.interface for placement in placements]
+            outcome = mpi.run(hosts, environments, interfaces, log_folder)
+        folder = RunFolder(Path(config.run_dir) / extra["RUN_ID"])
+        if folder.path.is_dir():  # rank 0 got that far
+            # The counters are an addition; the measurement is complete without them.
+            with contextlib.suppress(OSError):
+                folder.write(CARRIED, json.dumps(carried(fabric), indent=2) + "\n")
+        return outcome
 
     return _in_namespaces(run)
 

@@ -14,7 +14,8 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from bench.launch import kernel
@@ -24,8 +25,8 @@ MESSAGE_BYTES: Final = 2**18
 """Room for any message. Linux sends no larger one with its default buffers (net.core.wmem_default is 208 KiB)."""
 
 
-def hold(name: str) -> None:
-    """Be the parent of one rank, until the supervisor closes the socket with the abstract address ``name``.
+def hold(address: str) -> None:
+    """Be the parent of one rank, until the supervisor closes the socket with this address (see `reachable`).
 
     Messages: our rank; `order`, with the rank's outputs as descriptors; then numbers of signals from the supervisor
     and one wait status from us.
@@ -35,7 +36,8 @@ def hold(name: str) -> None:
     signal.signal(signal.SIGTERM, lambda _number, _frame: None)
     number = mpi_rank(os.environ)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
-        line.connect("\0" + name)
+        with reachable(address) as name:
+            line.connect(name)
         if not is_ours(line):
             raise ValueError("the supervisor is gone, and another user has taken its address")
         line.send(str(number).encode())
@@ -58,6 +60,24 @@ def hold(name: str) -> None:
         listener.start()
         line.send(str(rank.wait()).encode())
         listener.join()
+
+
+@contextmanager
+def reachable(address: str) -> Iterator[str]:
+    """What to bind or to connect to: ``@name`` is an abstract address, which has no file and belongs to one network
+    namespace; anything else is a path, which may be longer than the 107 bytes that an address holds.
+
+    Source: unix(7).
+    """
+    if address.startswith("@"):
+        yield "\0" + address[1:]
+        return
+    folder, _, name = address.rpartition("/")
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{name}"
+    finally:
+        os.close(descriptor)
 
 
 def is_ours(line: socket.socket) -> bool:

@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,11 +15,12 @@ from bench import catalog
 from bench.config import BenchConfig
 from bench.launch import emulated
 from bench.launch.identity import RankIdentity, discover, is_mpi
-from bench.launch.shaping import LinkShape, link_shape, prime_bytes
+from bench.launch.shaping import LinkShape, link_shape, prime_bytes, uplink_shape
 from bench.launch.sockets import check_sockets
 from bench.measure.cache import processor_cache_bytes
 from bench.model import units
 from bench.model.fabric import Network, emulated_network, real_network
+from bench.model.fault import Fault
 from bench.model.framing import Transport
 from bench.model.grouping import WORLD
 from bench.points import GLOO_MAX_BYTES, NCCL_MAX_BYTES, Point, plan_points
@@ -80,6 +81,7 @@ def resolve(
     environ: Mapping[str, str],
     *,
     missing: Callable[[LinkShape], str | None] = emulated.missing,
+    missing_for_faults: Callable[[LinkShape, Sequence[Fault]], str | None] = emulated.missing_for_faults,
 ) -> Resolved:
     """Decide launcher, backend, optics and sizes, and check that the run can be held.
 
@@ -93,11 +95,17 @@ def resolve(
     if kind == "emulated":
         _settle_emulated(config)
         size = emulated.num_ranks(config.emulation)
+        lacking = missing_for_faults(
+            link_shape(config.transceiver, config.emulation), config.emulation.faults
+        )
+        if lacking is not None:
+            raise ValueError(lacking)
     else:
         _settle_real(config, kind)
         size = identity.size if identity else (config.launcher.num_ranks or num_gpus() or 2)
     config.backend = _backend(config, kind, identity, size)
     config.device = _device(config)
+    _check_mpi(config, kind)
     if kind == "local":
         config.launcher.num_ranks = size
     if config.sizes.max_bytes is None and config.sizes.list_bytes is None:
@@ -135,10 +143,13 @@ def network(
             mtu_bytes=config.emulation.mtu_bytes,
             bucket_bytes=shape.bucket_bytes,
             delay_s=delay_s,
+            ports_per_host=config.emulation.ports_per_host,
+            hosts_per_leaf=config.emulation.hosts_per_leaf,
+            oversubscription=config.emulation.oversubscription,
         )
     if kind == "local" and config.backend != "nccl":
         return None
-    transport = "unknown" if config.transport == "auto" else config.transport
+    transport = (config.fabric.transport or "unknown") if config.transport == "auto" else config.transport
     found = real_network(config.transceiver, config.fabric, Transport(transport), num_ranks, ranks_per_system)
     if found is not None and config.backend != "nccl":
         return dataclasses.replace(found, nvlink_bytes_per_s=None)  # gloo moves host memory
@@ -255,6 +266,8 @@ def _settle_emulated(config: BenchConfig) -> None:
         )
     config.transport = "tcp"
     shape = link_shape(config.transceiver, config.emulation)
+    if config.emulation.hosts_per_leaf is not None:  # refuses what the emulation cannot shape
+        uplink_shape(shape, config.emulation.hosts_per_leaf, config.emulation.oversubscription)
     config.timing.prime_bytes = max(config.timing.prime_bytes, prime_bytes(shape))
 
 
@@ -279,12 +292,12 @@ def _settle_real(config: BenchConfig, kind: str) -> None:
 
 def _backend(config: BenchConfig, kind: str, identity: RankIdentity | None, size: int) -> str:
     if kind == "emulated":
-        if config.backend in ("nccl", "mpi"):
+        if config.backend == "nccl":
             raise ValueError(
-                f"backend={config.backend} does not run on the emulated fabric, whose hosts share no GPU and no MPI "
-                "runtime; leave it out, or take launcher=local"
+                "backend=nccl does not run on the emulated fabric, whose hosts have no GPU; leave it out, or take launcher=local"
             )
-        return "gloo"
+        if config.backend != "mpi":
+            return "gloo"
     if config.backend == "mpi":
         if identity is not None and not is_mpi(identity) and identity.source not in ("linerate", "slurm"):
             raise ValueError(
@@ -303,6 +316,23 @@ def _backend(config: BenchConfig, kind: str, identity: RankIdentity | None, size
     if config.backend == "auto":
         return "nccl" if 0 < here <= num_gpus() else "gloo"
     return config.backend
+
+
+def _check_mpi(config: BenchConfig, kind: str) -> None:
+    if config.mpi.algorithm is None:
+        return
+    if config.backend != "mpi":
+        raise ValueError(
+            f"mpi.algorithm is {config.mpi.algorithm!r}, but backend is {config.backend}; give backend=mpi too, or leave it out"
+        )
+    if kind == "external":
+        words = " ".join(
+            f"{key}={value}" for key, value in config.mpi.environment(config.collectives).items()
+        )
+        raise ValueError(
+            "mpi.algorithm is for ranks that linerate starts (launcher=local, launcher=emulated); start these ones with it in "
+            f"their environment, if their MPI is Open MPI: {words}"
+        )
 
 
 def _device(config: BenchConfig) -> str:
