@@ -61,6 +61,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "predict":
                 return _predict(options, options.overrides + rest)
             case "validate":
+                if rest:
+                    raise ValueError(
+                        f"validate takes no word {rest[0]!r}; name a table with --table FILE.csv"
+                    )
                 return _validate(options)
             case "fit":
                 return _fit(options, rest)

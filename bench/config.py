@@ -218,6 +218,10 @@ class MpiConfig:
         return mpi_algorithms.environment(self.algorithm, self.segment_bytes, collectives)
 
 
+MOST_TRAFFIC_RANKS: Final = 4096
+"""A matrix of so many rows and columns of Python's numbers takes half a gigabyte in every rank."""
+
+
 @dataclass(kw_only=True)
 class TrafficConfig:
     """Who sends how much to whom in all_to_allv.
@@ -249,7 +253,12 @@ class TrafficConfig:
             self.traffic(len(self.matrix))
 
     def traffic(self, num_ranks: int) -> Traffic:
-        """Raises ValueError where the matrix is not one of ``num_ranks`` ranks."""
+        """Raises ValueError where the matrix is not one of ``num_ranks`` ranks, or too large to hold."""
+        if num_ranks > MOST_TRAFFIC_RANKS:
+            raise ValueError(
+                f"all_to_allv of {num_ranks} ranks: who sends how much to whom is a matrix of {num_ranks} x {num_ranks}; at most "
+                f"{MOST_TRAFFIC_RANKS} ranks take part, or take all_to_all"
+            )
         if self.matrix is None:
             return traffic_from_skew(self.skew, num_ranks)
         if len(self.matrix) != num_ranks:

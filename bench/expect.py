@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from functools import cache
 
 from bench.model.choice import alternatives
 from bench.model.collective import Collective, CollectiveSpec
@@ -50,7 +51,8 @@ def expect(spec: CollectiveSpec, network: Network, backend: str, algorithm: str 
         prediction = dataclasses.replace(prediction, ceiling_s=min(ceilings_s))
     return Expected(
         prediction=prediction,
-        source="given" if given is not None else "chosen" if schedule is not None else "assumed",
+        # What was named but has no closed form (PAT) is predicted as what NCCL would otherwise take.
+        source="given" if given else "chosen" if schedule and algorithm is None else "assumed",
         others=others,
     )
 
@@ -62,6 +64,7 @@ def given_schedule(algorithm: str | None, collective: Collective) -> Schedule | 
     return found if found in SCHEDULES.get(collective, ()) else None
 
 
+@cache
 def published_experience() -> Experience:
     """What the published runs that come with linerate reached, all of them together."""
     return experience(own_rows())

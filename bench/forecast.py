@@ -176,7 +176,7 @@ def as_csv(found: Forecast) -> str:
 def _cells(found: Forecast, point: Point, expected: Expected) -> Sequence[object]:
     prediction = expected.prediction
     outside = [load for load in prediction.loads if load.is_outside and load.resource != "spine"]
-    ranks_per_port = found.network.ports_per_host / found.network.ranks_per_host
+    ports_per_rank = found.network.ports_per_host / found.network.ranks_per_host
     rates = (
         prediction.busbw_bytes_per_s,
         prediction.ceiling_busbw_bytes_per_s,
@@ -192,7 +192,7 @@ def _cells(found: Forecast, point: Point, expected: Expected) -> Sequence[object
         found.network.num_hosts,
         point.message_bytes,
         bus_factor(point.collective, point.num_ranks),
-        outside[0].payload_bytes * ranks_per_port if outside else 0.0,
+        outside[0].payload_bytes * ports_per_rank if outside else 0.0,
         prediction.duration_s,
         busbw,
         ceiling,

@@ -16,9 +16,7 @@ def show(found: Forecast) -> None:
     """Print the forecast: table of points, alternatives at the largest size, waterfall of each collective."""
     console = plain_or_terminal()
     console.print(_points(found))
-    is_experienced = found.backend == "nccl" and any(
-        expected.prediction.low_s is not None for _, expected in found.rows
-    )
+    is_experienced = any(expected.prediction.is_experienced for _, expected in found.rows)
     for note in found.notes:
         console.print(f"interval: {note}", markup=False)
     if is_experienced:
@@ -97,7 +95,9 @@ def _points(found: Forecast) -> Table:
 
 def _alternatives(found: Forecast) -> Table:
     unit, factor = _scale(found)
-    table = Table(title="? = chosen as NCCL is expected to; if another runs", title_justify="left")
+    is_chosen = any(expected.source == "chosen" for _, expected in found.largest)
+    title = "? = chosen as NCCL is expected to; if another runs" if is_chosen else "if another runs"
+    table = Table(title=title, title_justify="left")
     for name in ("collective", "size", "algorithm"):
         table.add_column(name)
     for name in (f"busbw {unit}", "interval", f"ceiling {unit}"):

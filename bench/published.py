@@ -94,7 +94,7 @@ def clusters_of(row: Published, known: Sequence[Published]) -> frozenset[str]:
 
 
 def _figures(row: Published) -> tuple[object, ...]:
-    return (row.gpu, row.num_hosts, row.ranks_per_host, row.collective, round(row.busbw_bytes_per_s))
+    return (row.num_hosts, row.ranks_per_host, row.collective, round(row.busbw_bytes_per_s))
 
 
 def _row(cells: Mapping[str, str | None], where: str) -> TableRow:
@@ -107,7 +107,6 @@ def _row(cells: Mapping[str, str | None], where: str) -> TableRow:
         raise ValueError(f"{where}: collective is {text['collective']!r}; known are {known}") from None
     nic = _number(text, "nic_gbytes_per_s_per_gpu", where) if text["nic_gbytes_per_s_per_gpu"] else None
     busbw = _number(text, "busbw_gbytes_per_s", where)
-    assert busbw is not None
     described = text.get("transport") or f"{text.get('hardware', '')} {name}"
     schedule = schedule_named(text["algorithm"])
     measured = Published(
@@ -142,6 +141,6 @@ def _number(text: Mapping[str, str], column: str, where: str) -> float:
 
 def _count(text: Mapping[str, str], column: str, where: str) -> int:
     value = text[column]
-    if not value.isascii() or not value.isdigit() or int(value) < 1:
-        raise ValueError(f"{where}: {column} is {value!r}; a whole number from 1 is needed")
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value[:10]) <= 10**9 or len(value) > 10:
+        raise ValueError(f"{where}: {column} is {value[:20]!r}; a whole number from 1 to 10**9 is needed")
     return int(value)

@@ -89,7 +89,8 @@ def judge(row: TableRow, rows: Sequence[Published] | None = None) -> Judged:
         possible: tuple[Schedule, ...] = (measured.schedule,)
         source, bounds = "given", possible
     else:
-        possible = candidates(*size, has_nvls=has_nvls)
+        has_pxn = gpu is not None and gpu.is_switched
+        possible = candidates(*size, has_nvls=has_nvls, has_pxn=has_pxn)
         bounds = alternatives(*size, has_nvls=has_nvls)
         source = "chosen"
     outcomes = {schedule: _outcome(measured, schedule, known) for schedule in {*possible, *bounds}}

@@ -190,7 +190,6 @@ def test_every_own_row_is_known_and_has_a_source() -> None:
     assert len(names) == len(set(names)) and sum(not row.is_supplement for row in own_rows()) == 80
 
 
-@pytest.mark.xfail(strict=True, reason="847.12 GB/s of eight GPUs: b200-847 and oke-gb200")
 def test_no_measurement_is_in_the_tables_under_two_clusters() -> None:
     """Or it would take part in its own prediction. Whole numbers may be equal by chance; they were rounded."""
     clusters: dict[object, set[str]] = {}

@@ -98,6 +98,11 @@ class Published:
     classification: str = "healthy"
     is_supplement: bool = False
 
+    def __hash__(self) -> int:
+        return hash(
+            self.name
+        )  # rows are compared in full; hashing every figure of hundreds would take longer than their use
+
     @property
     def is_healthy(self) -> bool:
         return self.classification == "healthy"
@@ -184,7 +189,8 @@ def estimate_shares(rows: Iterable[Published], left_out: Collection[str] = ()) -
     What binds is found with nominal rates at first, then with the shares that gives, until neither changes. On one host only
     the inside can bind, so where such rows exist they alone say what the inside reaches. A resource that did not bind was able to do
     at least what was measured, so its row counts as a lower bound (the median is that of Kaplan and Meier). The median
-    over clusters, not rows: a cluster that published ten rows is one opinion. Healthy rows with a known schedule only; those
+    over clusters, not rows: a cluster that published ten rows is one opinion. Each row also counts for the wider resource of
+    its own (`stands_in`). Supplementary rows are asked where the others have fewer than `MIN_CLUSTERS` clusters. Healthy rows with a known schedule only; those
     that may share ports say nothing about the network.
 
     Source:
@@ -262,7 +268,7 @@ def censored_median(values: Sequence[float], lower_bounds: Sequence[float]) -> f
 
     The survival curve of Kaplan and Meier falls at each value by the share of those still at risk. Its mid-distribution (the
     mean of what it is before and after a value) is interpolated to one half, which without bounds is the ordinary median
-    of an odd number of values, and the middle of the two middle ones of an even number. Where it does not fall that far, the
+    of an odd number of different values, and the middle of the two middle ones of an even number. Where it does not fall that far, the
     largest value.
 
     Raises:

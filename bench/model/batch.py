@@ -39,7 +39,8 @@ class Batch:
 
     @property
     def busbw_bytes_per_s(self) -> Array:
-        return self.bus_bytes / self.duration_s
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.bus_bytes / self.duration_s
 
     @property
     def ceiling_busbw_bytes_per_s(self) -> Array:
@@ -69,7 +70,8 @@ def predict_many(
 
     ``host_bytes_per_s``: payload of all ports of a host together, per direction (for send_recv of one rank's ports).
     ``nvlink_bytes_per_s``: nominal, per rank and direction; infinite where it is not modelled. ``imbalance``: of all_to_allv, the
-    largest load of a port over the mean (`bench.model.transfer.load_imbalance`): every load grows by it.
+    largest buffer over the mean (`bench.model.transfer.load_imbalance`); ``message_bytes`` is then the mean one, and time and
+    size grow with it.
 
     Shape: all number arguments broadcast to the shape of the result.
     Raises:
@@ -146,13 +148,13 @@ def _predict_block(
     nvls_s = moved * needs.nvls_bytes / nvlink_rate
     ceiling_s = np.maximum(np.maximum(network_s, spine_s), np.maximum(inside_s, nvls_s))
     factor = TRAITS[collective].factor
-    bus_bytes = size * (1.0 if factor is None else factor * (num_ranks - 1) / num_ranks)
+    bus_bytes = moved * (1.0 if factor is None else factor * (num_ranks - 1) / num_ranks)
     if known is None:
         slowest = np.argmax(np.stack([network_s, spine_s, np.maximum(inside_s, nvls_s)]), axis=0)
         nothing = np.full_like(ceiling_s, np.nan)
         return Batch(
             ceiling_s=ceiling_s,
-            duration_s=ceiling_s,
+            duration_s=np.where(ceiling_s > 0, ceiling_s, np.nan),
             low_s=nothing,
             high_s=nothing,
             bus_bytes=bus_bytes,
@@ -178,7 +180,8 @@ def _predict_block(
         needs.num_messages,
         num_ranks,
     )
-    duration_s = np.maximum(time.expected_s, ceiling_s)
+    # Where nothing that is modelled carries a byte, steps alone are no expectation.
+    duration_s = np.where(ceiling_s > 0, np.maximum(time.expected_s, ceiling_s), np.nan)
     is_latency = ~(duration_s <= 2 * load_s)
     return Batch(
         ceiling_s=ceiling_s,

@@ -34,7 +34,7 @@ class Experience:
 
     Attributes:
         low, high: measured over expected busbw at the ends of the interval, by family.
-        num_errors: how many held-out rows each interval rests on.
+        num_errors: held-out rows of each family. Below 19 of them the interval is from the smallest to the largest.
     """
 
     shares: Shares
@@ -67,11 +67,16 @@ def _experience(rows: tuple[Published, ...], left_out: frozenset[str]) -> Experi
     low = {family: _quantile(found, tail) for family, found in at_worst.items() if found}
     high = {family: _quantile(found, 1 - tail) for family, found in at_best.items() if found}
     return Experience(
-        shares=estimate_shares(rows, left_out),
+        shares=_estimated(rows, left_out),
         low=low,
         high=high,
         num_errors={family: len(found) for family, found in errors.items()},
     )
+
+
+@lru_cache(maxsize=4096)
+def _estimated(rows: tuple[Published, ...], left_out: frozenset[str]) -> Shares:
+    return estimate_shares(rows, left_out)
 
 
 def _quantile(errors: Sequence[float], share: float) -> float:
@@ -84,7 +89,7 @@ def held_out_errors(rows: Sequence[Published], left_out: Collection[str] = ()) -
     used = [row for row in rows if row.is_healthy and row.cluster not in left_out and row.limits]
     judged = [row for row in used if not row.is_supplement]
     for cluster in sorted({row.cluster for row in judged}):
-        shares = estimate_shares(used, {cluster})
+        shares = _estimated(tuple(rows), frozenset(left_out) | {cluster})
         for row in judged:
             expected = shares.expected(row.limits) if row.cluster == cluster else None
             if expected is not None:

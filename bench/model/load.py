@@ -1,5 +1,6 @@
 """`Load`: what one resource has to carry in one call, and how long that takes at its payload capacity."""
 
+import dataclasses
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,6 +12,7 @@ from bench.model.transfer import (
     host_egress_bytes,
     largest_arrival_bytes,
     leaf_egress_bytes,
+    leaf_rail_bytes,
     rank_link_bytes,
 )
 
@@ -75,7 +77,8 @@ def loads_of(spec: CollectiveSpec, network: Network, schedule: Schedule | None) 
     """
     if spec.num_ranks != network.num_ranks:
         raise ValueError(f"{spec.num_ranks} ranks on a network of {network.num_ranks}")
-    hosts_per_leaf = network.hosts_per_leaf or network.num_hosts
+    # Uplinks belong to ports: those of hosts that take no part are not counted.
+    hosts_per_leaf = min(network.hosts_per_leaf or network.num_hosts, network.num_hosts)
     moved = _moved(spec, network, hosts_per_leaf, schedule)
     ports = network.ports_per_host
     ports_of_rank = max(1, ports // network.ranks_per_host)
@@ -144,13 +147,14 @@ def _is_ring(spec: CollectiveSpec, schedule: Schedule | None) -> bool:
 
 
 def _moved(spec: CollectiveSpec, network: Network, hosts_per_leaf: int, schedule: Schedule | None) -> _Moved:
-    if schedule is None or spec.split_bytes is not None:
-        return _Moved(
-            host_bytes=host_egress_bytes(spec, network.ranks_per_host),
-            inside_bytes=rank_link_bytes(spec, network.ranks_per_host),
-            nvls_bytes=0.0,
-            leaf_bytes=leaf_egress_bytes(spec, hosts_per_leaf * network.ranks_per_host),
-        )
+    least = _Moved(
+        host_bytes=host_egress_bytes(spec, network.ranks_per_host),
+        inside_bytes=rank_link_bytes(spec, network.ranks_per_host),
+        nvls_bytes=0.0,
+        leaf_bytes=leaf_egress_bytes(spec, hosts_per_leaf * network.ranks_per_host),
+    )
+    if schedule is None:
+        return least
     needs = demand(
         spec.collective,
         schedule,
@@ -159,6 +163,18 @@ def _moved(spec: CollectiveSpec, network: Network, hosts_per_leaf: int, schedule
         hosts_per_leaf,
         network.is_rail_optimised,
     )
+    if spec.split_bytes is not None:
+        # Uneven shares: bytes by the matrix, steps and messages by the schedule.
+        on_rails = network.is_rail_optimised and schedule is not Schedule.p2p_pxn
+        return dataclasses.replace(
+            least,
+            leaf_bytes=leaf_rail_bytes(spec, network.ranks_per_host, hosts_per_leaf)
+            if on_rails
+            else least.leaf_bytes,
+            host_steps=float(needs.host_steps),
+            inside_steps=float(needs.inside_steps),
+            num_messages=float(needs.num_messages),
+        )
     size = spec.message_bytes
     return _Moved(
         host_bytes=float(needs.host_bytes) * size,

@@ -46,6 +46,8 @@ class Prediction:
         bound_by: the resource of least capacity on the path, or ``latency`` where steps take longer than bytes; None where
             no resource is loaded.
         also_bound_by: resources within 1 % of it.
+        resource: what binds the bytes, also where steps take longer than they do.
+        is_experienced: published runs stand behind expectation and interval, not the links alone.
     """
 
     spec: CollectiveSpec
@@ -60,13 +62,8 @@ class Prediction:
     bound_by: str | None
     also_bound_by: tuple[str, ...]
     is_bucket_dominated: bool
-
-    @property
-    def resource(self) -> str | None:
-        """What binds the bytes, also where steps take longer than they do."""
-        if self.bound_by == LATENCY and self.loads:
-            return self.loads[0].resource
-        return self.bound_by
+    resource: str | None = None
+    is_experienced: bool = False
 
     @property
     def ceiling_busbw_bytes_per_s(self) -> float | None:
@@ -131,6 +128,7 @@ def predict(
             bound_by=bound_by,
             also_bound_by=also_bound_by,
             is_bucket_dominated=is_bucket_dominated,
+            resource=bound_by,
         )
     low_s = high_s = None
     duration_s: float | None
@@ -150,7 +148,7 @@ def predict(
         family = _family(network)
         time = envelope(
             load_s,
-            best_s / known.high.get(family, 1.0),
+            best_s / known.high.get(family, math.inf),
             worst_s / known.low.get(family, 1.0),
             found.host_steps,
             found.inside_steps,
@@ -161,16 +159,15 @@ def predict(
         duration_s = None if math.isnan(expected_s) else max(expected_s, ceiling_s)
         low_s = max(float(time.low_s), ceiling_s)
         high_s = max(float(time.high_s), duration_s or low_s)
-    bound_by, also_bound_by = _binding(reached)
-    if network.goodput_low < network.goodput_high and bound_by != "nvlink":
+    resource, also_bound_by = _binding(reached)
+    latency_s = None if duration_s is None else max(0.0, duration_s - load_s)
+    is_latency = latency_s is None or latency_s > load_s
+    if network.goodput_low < network.goodput_high and resource != "nvlink":
         # What loss costs is an interval itself; where it is wide, nothing between its ends is more likely than the rest.
         low_s = duration_s if low_s is None else low_s
         high_s = (high_s or duration_s or low_s or 0.0) * network.goodput_high / network.goodput_low
         if network.goodput_low < (1 - MOST_LOSS_DOUBT) * network.goodput_high:
-            duration_s = None
-    latency_s = None if duration_s is None else max(0.0, duration_s - load_s)
-    if latency_s is None or latency_s > load_s:
-        bound_by, also_bound_by = LATENCY, ()
+            duration_s = latency_s = None
     return Prediction(
         spec=spec,
         schedule=schedule,
@@ -181,9 +178,11 @@ def predict(
         high_s=high_s,
         load_s=load_s if duration_s is None else min(load_s, duration_s),
         latency_s=latency_s,
-        bound_by=bound_by,
-        also_bound_by=also_bound_by,
+        bound_by=LATENCY if is_latency else resource,
+        also_bound_by=() if is_latency else also_bound_by,
         is_bucket_dominated=is_bucket_dominated,
+        resource=resource,
+        is_experienced=known is not None and schedule is not None,
     )
 
 
@@ -219,6 +218,7 @@ def choose(spec: CollectiveSpec, network: Network, known: Experience | None) -> 
         network.ranks_per_host,
         has_nvls=network.has_nvls,
         has_in_network_reduction=network.has_in_network_reduction,
+        has_pxn=network.nvlink_bytes_per_s is not None and (network.gpu is None or network.gpu.is_switched),
     )
 
     def duration_s(schedule: Schedule) -> float:

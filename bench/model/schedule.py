@@ -74,6 +74,9 @@ _NAMES: Final = {
     "collnetchain": Schedule.sharp,
     "collnetdirect": Schedule.sharp,
     "collnet": Schedule.sharp,
+    "collnet_chain": Schedule.sharp,
+    "collnet_direct": Schedule.sharp,
+    "nvls_tree": Schedule.nvlstree,
     "segmented_ring": Schedule.ring,
     "linear": Schedule.p2p,
     "modified_bruck": Schedule.bruck,
@@ -138,7 +141,7 @@ def demand(
     recursive_doubling               g log2 n                log2 g
     p2p, pairwise                    g (N - g) / N           (g - 1) / N
     p2p_pxn                          g (N - g) / N           (g - 1) / g
-    bruck, step of distance d        b min(d, g)             b where d < g     b: share of blocks whose number has bit d; d = 1, 2, 4 ... < N
+    bruck, step of distance d        b min(d, N - d, g)      b where d < g     b: share of blocks whose number has bit d; d = 1, 2, 4 ... < N
     send_recv                        1                       1
 
     One host: a ring moves F per rank, an exchange (g - 1) / g. A host that is interior in one of two complementary trees is
@@ -152,7 +155,7 @@ def demand(
     Source:
         Patarasuk and Yuan 2009 (ring); Sanders, Speck and Traeff 2009 (two trees); Thakur, Rabenseifner and Gropp 2005
         (recursive doubling, Rabenseifner, Bruck, pairwise). Each was compared with an enumeration of all transfers of its
-        schedule; tests/model/test_ceilings.py holds the vectors. leaf_bytes of trees: the least that any schedule without
+        schedule; tests/model/test_schedule.py holds the vectors. leaf_bytes of trees: the least that any schedule without
         reduction in the network needs.
     """
     if schedule not in SCHEDULES.get(collective, ()):
@@ -165,7 +168,7 @@ def demand(
     ranks = n * g
     is_alone, is_split = n == 1, n > 1
     beyond_leaf = n > p
-    leaves = np.where(beyond_leaf, n / p, 1.0)
+    leaves = np.ceil(n / p)
     both = 2.0 if collective is Collective.all_reduce else 1.0
     inside = both * (g - 1) / g
     match schedule:
@@ -206,7 +209,7 @@ def demand(
             between = is_split * 1.0 if is_reduction else (n - 1) / n
             return Demand(
                 host_bytes=between,
-                nvls_bytes=(g + 1) / g if is_reduction else (g - 1) / g,
+                nvls_bytes=(g > 1) * (g + 1) / g if is_reduction else (g - 1) / g,
                 leaf_bytes=between * beyond_leaf,
                 host_steps=2.0 * is_split,
                 inside_steps=both,
@@ -225,7 +228,7 @@ def demand(
             return Demand(
                 host_bytes=once,
                 inside_bytes=inside,
-                leaf_bytes=once * beyond_leaf,
+                leaf_bytes=(once if is_ring else both * (n - p) / n) * beyond_leaf,
                 host_steps=both * (n - 1) if is_ring else both * np.ceil(np.log2(n)),
                 inside_steps=both * (g - 1) if is_ring else both * np.ceil(np.log2(g)),
             )
@@ -280,13 +283,16 @@ def _bruck(n: Number, g: Number, p: Number) -> Demand:
     distance = 1.0
     while np.any(distance < ranks):
         is_on = (distance < ranks) & (ranks > 1)
-        rest = np.mod(ranks, 2 * distance)
-        num_blocks = np.floor(ranks / (2 * distance)) * distance + np.maximum(rest - distance, 0.0)
+        pairs = np.floor(ranks / (2 * distance))
+        rest = ranks - 2 * distance * pairs
+        num_blocks = pairs * distance + np.maximum(rest - distance, 0.0)
         share = is_on * num_blocks / ranks
         crossing = np.where(n > 1, np.minimum(distance, g), 0.0)
-        host = host + share * crossing
+        # The last step may come round to the host, or the leaf, that it left.
+        around = np.minimum(distance, ranks - distance)
+        host = host + share * np.where(n > 1, np.minimum(around, g), 0.0)
         inside = inside + share * np.where(crossing < g, 1.0, 0.0)
-        leaf = leaf + share * np.where(n > p, np.minimum(distance, p * g), 0.0)
+        leaf = leaf + share * np.where(n > p, np.minimum(np.minimum(around, p * g), ranks - p * g), 0.0)
         host_steps = host_steps + is_on * (crossing > 0)
         inside_steps = inside_steps + is_on * (crossing == 0)
         distance *= 2

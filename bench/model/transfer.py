@@ -2,6 +2,9 @@
 
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
 from bench.model.collective import Algorithm, Collective, CollectiveSpec, bus_factor
 
 _DIRECT: Final = (Collective.all_to_all, Collective.all_to_allv, Collective.gather, Collective.scatter)
@@ -148,9 +151,27 @@ def largest_arrival_bytes(spec: CollectiveSpec, ranks_per_host: int) -> float:
     It comes in by the ports of that rank alone, however many its host has: a sender may leave by another rail (PXN), but only
     by the rail of the destination.
     """
-    split = spec.split_bytes or ()
-    n, g = spec.num_ranks, ranks_per_host
-    return float(max(sum(split[i][j] for i in range(n) if i // g != j // g) for j in range(n)))
+    split = _matrix(spec)
+    host = np.arange(spec.num_ranks) // ranks_per_host
+    return float((split * (host[:, None] != host[None, :])).sum(axis=0).max())
+
+
+def leaf_rail_bytes(spec: CollectiveSpec, ranks_per_host: int, hosts_per_leaf: int) -> float:
+    """Payload of an all_to_allv that crosses the spine for the busiest group of ``hosts_per_leaf`` hosts on a rail-optimised
+    fabric without PXN: all that leaves the group, and inside it all that goes to another rail of another host.
+
+    Units: bytes of payload in the busier direction, over the uplinks of all rails of the group.
+    """
+    split = _matrix(spec)
+    rank = np.arange(spec.num_ranks)
+    host, rail = rank // ranks_per_host, rank % ranks_per_host
+    leaf = host // hosts_per_leaf
+    is_other_host = host[:, None] != host[None, :]
+    is_direct = (leaf[:, None] == leaf[None, :]) & (rail[:, None] == rail[None, :])
+    over_spine = split * (is_other_host & ~is_direct)
+    return float(
+        max(np.bincount(leaf, over_spine.sum(axis=1)).max(), np.bincount(leaf, over_spine.sum(axis=0)).max())
+    )
 
 
 def load_imbalance(spec: CollectiveSpec) -> float | None:
@@ -158,34 +179,31 @@ def load_imbalance(spec: CollectiveSpec) -> float | None:
 
     Its time grows with phi while nccl-tests' size, the largest buffer, does not say so.
     """
-    split = spec.split_bytes
-    if split is None:
+    if spec.split_bytes is None:
         return None
-    n = spec.num_ranks
-    sent = [sum(split[rank][j] for j in range(n) if j != rank) for rank in range(n)]
-    received = [sum(split[i][rank] for i in range(n) if i != rank) for rank in range(n)]
-    total = sum(sent)
-    return None if total == 0 else max(*sent, *received) * n / total
+    split = _matrix(spec)
+    np.fill_diagonal(split, 0.0)
+    total = split.sum()
+    largest = max(split.sum(axis=0).max(), split.sum(axis=1).max())
+    return None if total == 0 else float(largest * spec.num_ranks / total)
+
+
+def _matrix(spec: CollectiveSpec) -> npt.NDArray[np.float64]:
+    return np.array(spec.split_bytes or (), dtype=float)
 
 
 def _largest_border_bytes(spec: CollectiveSpec, ranks_inside: int) -> float:
-    split = spec.split_bytes or ()
-    n, g = spec.num_ranks, ranks_inside
-    largest = 0
-    for first in range(0, n, g):
-        inside = range(first, min(first + g, n))
-        outside = [rank for rank in range(n) if rank not in inside]
-        leaving = sum(split[i][j] for i in inside for j in outside)
-        entering = sum(split[i][j] for i in outside for j in inside)
-        largest = max(largest, leaving, entering)
-    return float(largest)
+    split = _matrix(spec)
+    group = np.arange(spec.num_ranks) // ranks_inside
+    outside = split * (group[:, None] != group[None, :])
+    return float(
+        max(np.bincount(group, outside.sum(axis=1)).max(), np.bincount(group, outside.sum(axis=0)).max())
+    )
 
 
 def _largest_inside_bytes(spec: CollectiveSpec, ranks_per_host: int) -> float:
-    split = spec.split_bytes or ()
-    largest = 0
-    for rank in range(spec.num_ranks):
-        first = rank // ranks_per_host * ranks_per_host
-        peers = [peer for peer in range(first, first + ranks_per_host) if peer != rank]
-        largest = max(largest, sum(split[rank][p] for p in peers), sum(split[p][rank] for p in peers))
-    return float(largest)
+    split = _matrix(spec)
+    np.fill_diagonal(split, 0.0)
+    host = np.arange(spec.num_ranks) // ranks_per_host
+    inside = split * (host[:, None] == host[None, :])
+    return float(max(inside.sum(axis=0).max(), inside.sum(axis=1).max()))

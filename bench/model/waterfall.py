@@ -81,7 +81,7 @@ def waterfall(prediction: Prediction, network: Network) -> tuple[Step, ...]:
         add(f"narrower: {slowest.resource}", slowest.duration_s, "capacity of the resource that binds")
     label = BELOW_NOMINAL if prediction.resource == "nvlink" else CONTENTION
     add(label, prediction.load_s, "share that published runs reached")
-    is_steps = prediction.low_s is not None
+    is_steps = prediction.is_experienced
     note = "steps of the schedule, by the protocol's hop" if is_steps else "propagation"
     add(LATENCY if is_steps else DELAY, duration_s, note)
     return tuple(found)

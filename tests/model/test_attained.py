@@ -162,6 +162,26 @@ def test_a_resource_that_did_not_bind_was_able_to_do_what_was_measured() -> None
     assert found.of(NVLINK) > 0.8
 
 
+def test_a_cluster_is_one_bound_and_none_where_it_has_a_value() -> None:
+    """The highest of what its rows did not exceed; where one of them was bound itself, that one says it all."""
+    values = [0.7, 0.8, 0.9]
+
+    def ring(cluster: str, share: float) -> Published:
+        return dataclasses.replace(
+            nvlink_row(cluster, 1.0),
+            num_hosts=4,
+            nic_bytes_per_s=30e9,
+            busbw_bytes_per_s=share * 300e9 * 8 / 7,
+            name=f"ring {share}",
+        )
+
+    twice = [ring("fast", 0.71), ring("fast", 0.95), ring("fast", 0.72)]
+    found = estimate_shares([*clusters((), values), *twice])
+    assert found.of(NVLINK) == pytest.approx(censored_median(values, [0.95]))
+    own = estimate_shares([*clusters((), values), ring("nvlink-0", 0.95)])
+    assert own.of(NVLINK) == pytest.approx(0.8)
+
+
 def test_infiniband_and_ethernet_have_a_share_each_and_one_together() -> None:
     infiniband = [
         network_row(f"ib-{i}", s, transport=Transport.infiniband) for i, s in enumerate((0.94, 0.95, 0.96))

@@ -162,9 +162,6 @@ def test_nvlink_binds_nvlstree_on_two_dgx_h100() -> None:
     assert ring.ceiling_busbw_bytes_per_s == pytest.approx(8 * 49.02e9)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="`Prediction.resource` takes the slowest by nominal rates, not by what they reach"
-)
 def test_what_binds_the_bytes_of_a_message_whose_steps_take_longer() -> None:
     """The same resource as for a large message, although the network is slower by nominal rates."""
     small, large = (
@@ -174,7 +171,6 @@ def test_what_binds_the_bytes_of_a_message_whose_steps_take_longer() -> None:
     assert small.resource == large.resource == "nvlink"
 
 
-@pytest.mark.xfail(strict=True, reason="shares of an all_to_allv have neither steps nor messages")
 @pytest.mark.parametrize("message_bytes", [2**12, 2**20, 2**30])
 def test_equal_shares_of_an_all_to_allv_are_expected_like_an_all_to_all(message_bytes: int) -> None:
     uneven, even = (
