@@ -11,12 +11,14 @@ from bench.measure.engine import Measurement
 from bench.model import units
 from bench.model.calibration import Calibration
 from bench.model.collective import TRAITS, Algorithm, Collective
+from bench.model.datatype import DATA_TYPES
 from bench.model.fabric import Network
 from bench.model.grouping import WORLD, Group, groups_of
 from bench.model.schedule import Schedule, demand
 from bench.model.straggler import Arrivals, Finding, Kind, classify
 from bench.model.straggler import arrivals as arrivals_of
 from bench.model.transfer import KNOWN_SCHEDULES, host_egress_bytes, load_imbalance, schedule
+from bench.mpi_algorithms import TUNED, carried_out
 from bench.nccl_log import CHOSEN_COLLECTIVES
 from bench.points import Point
 from bench.record import Record
@@ -27,7 +29,7 @@ class RunFacts:
     """What records of one run share.
 
     ``hosts``: of every rank. ``net``: what connects them, where it is known. ``forced_algorithm``: what NCCL was told to
-    take (``ring/simple``), which it may still not have followed. ``barrier_s``: a barrier of all ranks, in the median.
+    take (``ring/simple``), which it may still not have followed, or MPI (``segment_bytes``: in pieces of so many). ``barrier_s``: a barrier of all ranks, in the median.
     ``calibration``: of an earlier run, put beside the prediction; ``fabric``: as the manifest names it.
     """
 
@@ -37,6 +39,7 @@ class RunFacts:
     clock_uncertainty_s: float
     barrier_s: float
     forced_algorithm: str | None = None
+    segment_bytes: int | None = None
     calibration: Calibration | None = None
     fabric: str = ""
 
@@ -79,11 +82,11 @@ def _record(
     num_hosts = len(set(hosts))
     net = group_network(facts.net, point.group_kind, point.collective)
     expected = None
-    is_forced = facts.forced_algorithm is not None and point.collective.value in CHOSEN_COLLECTIVES
-    source = "forced" if is_forced else algorithm_source(point, facts.backend)
+    forced = _forced(point, facts)
+    source = "forced" if forced else algorithm_source(point, facts.backend)
     if algorithm_logged:
         source = "logged"
-    chosen = algorithm_logged or (facts.forced_algorithm if is_forced else None)
+    chosen = algorithm_logged or forced
     ran = chosen or point.algorithm
     if net is not None and point.measure_pass != "overlap":
         # Calls queued back to back meet a full token bucket once; the two messages of a ping_pong meet one each.
@@ -205,6 +208,25 @@ def timeout_records(point: Point, facts: RunFacts) -> list[Record]:
         )
         for group in groups_of(point.group_kind, facts.hosts)
     ]
+
+
+def _forced(point: Point, facts: RunFacts) -> str | None:
+    """What the library was told to take for this point, and did, as far as it says; None where it chose by itself."""
+    asked = facts.forced_algorithm
+    if asked is None:
+        return None
+    if facts.backend != "mpi":
+        return asked if point.collective.value in CHOSEN_COLLECTIVES else None
+    if point.collective.value not in TUNED or point.algorithm != "native":
+        return None
+    item_bytes = DATA_TYPES[point.dtype].num_bytes
+    return carried_out(
+        point.collective.value,
+        asked,
+        num_ranks=point.num_ranks,
+        num_elements=point.message_bytes // item_bytes,
+        segment_elements=None if facts.segment_bytes is None else facts.segment_bytes // item_bytes,
+    )
 
 
 def group_network(net: Network | None, kind: str, collective: Collective) -> Network | None:

@@ -32,7 +32,13 @@ def expect(spec: CollectiveSpec, network: Network, backend: str, algorithm: str 
     given = given_schedule(algorithm, spec.collective)
     if backend != "nccl":
         source = "assumed" if given is None else "given"
-        return Expected(prediction=predict(spec, network, given), source=source)
+        prediction = predict(spec, network, given)
+        if backend == "mpi" and given is None and Schedule.hierarchical in SCHEDULES.get(spec.collective, ()):
+            # Which of its algorithms MPI takes is not known: nothing is expected, and the ceiling is that of the best there is.
+            best = predict(spec, network, Schedule.hierarchical)
+            ceiling_s = min(prediction.ceiling_s, best.ceiling_s)
+            prediction = dataclasses.replace(prediction, ceiling_s=ceiling_s, duration_s=None, latency_s=None)
+        return Expected(prediction=prediction, source=source)
     known = published_experience()
     schedule = choose(spec, network, known) if given is None else given
     prediction = predict(spec, network, schedule, known)

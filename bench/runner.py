@@ -117,6 +117,7 @@ def run_rank(
             clock_uncertainty_s=clock.uncertainty_s,
             barrier_s=_barrier_s(ranks, stopwatch),
             forced_algorithm=_forced_algorithm(config),
+            segment_bytes=config.mpi.segment_bytes,
             # Rank 0 describes what was measured; the file need not lie on other nodes.
             calibration=read_calibration(config.calibration)
             if config.calibration is not None and ranks.rank == 0
@@ -181,6 +182,8 @@ def _barrier_s(ranks: Ranks, stopwatch: Stopwatch) -> float:
 
 
 def _forced_algorithm(config: BenchConfig) -> str | None:
+    if config.backend == "mpi":
+        return config.mpi.algorithm
     if config.backend != "nccl" or config.nccl.algorithm is None:
         return None
     return "/".join(part for part in (config.nccl.algorithm, config.nccl.protocol) if part)

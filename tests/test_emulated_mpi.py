@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench.compose import compose
-from bench.launch.agent import MpiHost
 from bench.launch.emulated import missing
 from bench.launch.emulated_mpi import prepare
+from bench.launch.remote import MpiHost
 from bench.launch.supervise import Outcome
 from tests.namespaces import SHAPE, Node, run_on_nodes
 from tests.processes import LINERATE, finish, only_run, run, start

@@ -18,9 +18,9 @@ from typing import Any, Final
 from bench import exits
 from bench.config import BenchConfig, EmulationConfig
 from bench.launch import kernel
-from bench.launch.agent import MpiHost
 from bench.launch.emulated_mpi import network_path, prepare
 from bench.launch.layout import Layout, layout_of
+from bench.launch.remote import MpiHost
 from bench.launch.shaping import LinkShape, link_shape, prime_bytes
 from bench.launch.supervise import Outcome, Placement, rank_environment, supervise
 from bench.model.degraded import rail_of

@@ -1,6 +1,6 @@
 """`launcher=emulated backend=mpi`: Open MPI's mpirun on the first host, its daemons on the others, ranks below holders.
 
-mpirun reaches the other hosts through `bench.launch.agent`, which stands in for ssh. Its daemons, and so the holders and the
+mpirun reaches the other hosts through `bench.launch.remote`, which stands in for ssh. Its daemons, and so the holders and the
 ranks, are in the hosts' network and UTS namespaces: between hosts there is nothing but the link, which carries mpirun's own
 traffic too (a few KiB while ranks start and end). Ranks of one host share memory.
 """
@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Final
 
 from bench.config import BenchConfig
-from bench.launch import agent
-from bench.launch.agent import MpiHost
+from bench.launch import remote
 from bench.launch.held import run_held
 from bench.launch.mpirun import find_mpirun, forced_environment, is_open_mpi, mpirun_environment, orders
+from bench.launch.remote import MpiHost
 from bench.launch.supervise import RANK_COMMAND, Outcome
 
-_AGENT: Final = "linerate-agent"
+_REMOTE: Final = "linerate-remote"
 _INTERFACE: Final = "OMPI_MCA_btl_tcp_if_include"
 
 SETTINGS: Final = {
@@ -65,12 +65,12 @@ class EmulatedMpi:
         ``environments``: of every rank, those of one host side by side; ``interfaces``: the link that each one talks over.
         """
         folder = _scratch(log_folder)
-        _write_agent(folder, hosts)
+        _write_command(folder, hosts)
         num_ranks = len(environments)
         given = mpirun_environment(os.environ, num_ranks) | {
             "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "TMPDIR": str(folder),
-            "PRTE_MCA_plm_ssh_agent": _AGENT,
+            "PRTE_MCA_plm_ssh_agent": _REMOTE,
         }
         options = ["--allow-run-as-root", "-n", str(num_ranks)]
         options += ["--host", ",".join(f"{host.address}:{self.ranks_per_host}" for host in hosts)]
@@ -94,7 +94,7 @@ class EmulatedMpi:
             str(folder / "line"),
             log_folder,
             limit_s=self.limit_s,
-            enter=lambda: agent.enter(hosts[0]),
+            enter=lambda: remote.enter(hosts[0]),
         )
 
 
@@ -130,11 +130,11 @@ def _scratch(log_folder: Path) -> Path:
     return folder
 
 
-def _write_agent(folder: Path, hosts: Sequence[MpiHost]) -> None:
+def _write_command(folder: Path, hosts: Sequence[MpiHost]) -> None:
     known = folder / "hosts.json"
-    known.write_text(agent.known_hosts(hosts))
-    command = shlex.join([sys.executable, "-P", "-m", "bench.launch.agent", str(known)])
-    script = folder / _AGENT
+    known.write_text(remote.known_hosts(hosts))
+    command = shlex.join([sys.executable, "-P", "-m", "bench.launch.remote", str(known)])
+    script = folder / _REMOTE
     script.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     script.chmod(0o700)
 

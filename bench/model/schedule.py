@@ -137,8 +137,9 @@ def demand(
     nvls all_gather, reduce_scatter  (n - 1) / n             NVLS: (g - 1) / g
     sharp                            1                       2 (g - 1) / g
     hierarchical, rabenseifner       2 (n - 1) / n           2 (g - 1) / g     half of both for all_gather, reduce_scatter
+    rabenseifner, n no power of two  2 (n' - 1) / n' + 3/2   2 (g - 1) / g     hosts beyond n' hand theirs to a neighbour
     rabenseifner_net_first           2 g (n - 1) / n         2 (g - 1) / (g n)
-    recursive_doubling               g log2 n                log2 g
+    recursive_doubling               g log2 n                log2 g            n no power of two: g (1 + log2 n'), n' below it
     p2p, pairwise                    g (N - g) / N           (g - 1) / N
     p2p_pxn                          g (N - g) / N           (g - 1) / g
     bruck, step of distance d        b min(d, N - d, g)      b where d < g     b: share of blocks whose number has bit d; d = 1, 2, 4 ... < N
@@ -169,6 +170,7 @@ def demand(
     is_alone, is_split = n == 1, n > 1
     beyond_leaf = n > p
     leaves = np.ceil(n / p)
+    power = 2 ** np.floor(np.log2(n))
     both = 2.0 if collective is Collective.all_reduce else 1.0
     inside = both * (g - 1) / g
     match schedule:
@@ -223,8 +225,10 @@ def demand(
                 inside_steps=2 * (g - 1),
             )
         case Schedule.hierarchical | Schedule.rabenseifner:
-            once = both * (n - 1) / n
             is_ring = schedule is Schedule.hierarchical
+            once = both * (n - 1) / n
+            if not is_ring:
+                once = both * (power - 1) / power + 1.5 * (power < n)
             return Demand(
                 host_bytes=once,
                 inside_bytes=inside,
@@ -242,7 +246,7 @@ def demand(
             )
         case Schedule.recursive_doubling:
             return Demand(
-                host_bytes=g * np.log2(n),
+                host_bytes=g * (np.log2(power) + (power < n)),
                 inside_bytes=np.log2(g),
                 leaf_bytes=p * g * np.log2(leaves),
                 host_steps=np.ceil(np.log2(n)),

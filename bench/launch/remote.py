@@ -1,4 +1,4 @@
-"""`python -P -m bench.launch.agent HOSTS.json [-option ...] ADDRESS COMMAND ...`: ssh's place on the emulated fabric.
+"""`python -P -m bench.launch.remote HOSTS.json [-option ...] ADDRESS COMMAND ...`: ssh's place on the emulated fabric.
 
 mpirun hands the words of ssh to it, and gets its command executed on the host with that address: in its network namespace, and
 with its name, since MPI decides by name who shares memory.
@@ -65,4 +65,4 @@ if __name__ == "__main__":
     try:
         act(Path(sys.argv[1]).read_text(encoding="utf-8"), sys.argv[2:])
     except (OSError, ValueError) as error:
-        sys.exit(f"bench.launch.agent: {error}")
+        sys.exit(f"bench.launch.remote: {error}")
