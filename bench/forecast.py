@@ -159,6 +159,8 @@ def _of_largest(rows: Sequence[tuple[Point, Expected]]) -> Prediction | None:
 
 
 def _forced(config: BenchConfig, point: Point) -> str | None:
+    if config.backend == "mpi":
+        return config.mpi.algorithm
     is_chosen = point.collective.value in CHOSEN_COLLECTIVES
     return config.nccl.algorithm if config.backend == "nccl" and is_chosen else None
 
