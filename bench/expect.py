@@ -1,6 +1,7 @@
 """Which schedule a library is taken to run, and what is expected of it: the one place that joins the model with what is known."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -55,11 +56,24 @@ def expect(spec: CollectiveSpec, network: Network, backend: str, algorithm: str 
             if other.schedule is not Schedule.sharp or network.has_in_network_reduction
         ]
         prediction = dataclasses.replace(prediction, ceiling_s=min(ceilings_s))
+        likely = [other for other in others if other.schedule is not Schedule.sharp]
+        prediction = widened(prediction, likely)
     return Expected(
         prediction=prediction,
         # What was named but has no closed form (PAT) is predicted as what NCCL would otherwise take.
         source="given" if given else "chosen" if schedule and algorithm is None else "assumed",
         others=others,
+    )
+
+
+def widened(prediction: Prediction, others: Sequence[Prediction]) -> Prediction:
+    """The interval of a schedule that was chosen holds those of the others, since nobody said that it will run."""
+    ends = [(one.low_s, one.high_s) for one in (prediction, *others)]
+    if any(low_s is None or high_s is None for low_s, high_s in ends):
+        return prediction
+    low_s = max(prediction.ceiling_s, min(low_s for low_s, _ in ends if low_s is not None))
+    return dataclasses.replace(
+        prediction, low_s=low_s, high_s=max(high_s for _, high_s in ends if high_s is not None)
     )
 
 

@@ -30,6 +30,12 @@ def show(found: Forecast) -> None:
             "Times are what the links allow; software is not in them, so small messages take longer.",
             markup=False,
         )
+    if any(expected.prediction.is_inside_unknown for _, expected in found.rows):
+        console.print(
+            "No time is expected where ranks of a host exchange bytes over links that are not described; give "
+            "fabric.nvlink_gbytes_per_s.",
+            markup=False,
+        )
     if any(expected.prediction.is_bucket_dominated for _, expected in found.rows):
         console.print(
             "No time is given for messages below 8 token buckets of the emulated link: they pass it unshaped.",
@@ -85,7 +91,7 @@ def _points(found: Forecast) -> Table:
         ]
         if is_experienced:
             low, high = prediction.low_busbw_bytes_per_s, prediction.high_busbw_bytes_per_s
-            cells.append("" if low is None else f"{_rate(low, factor)} - {_rate(high, factor)}")
+            cells.append(_interval(low, high, factor))
         ceiling = prediction.ceiling_busbw_bytes_per_s
         cells += ["" if prediction.is_bucket_dominated else _rate(ceiling, factor), bound]
         table.add_row(*map(Text, cells))
@@ -111,7 +117,7 @@ def _alternatives(found: Forecast) -> Table:
                 units.format_bytes(point.message_bytes),
                 algorithm_of(point, other),
                 _rate(other.busbw_bytes_per_s, factor),
-                "" if low is None else f"{_rate(low, factor)} - {_rate(high, factor)}",
+                _interval(low, high, factor),
                 _rate(other.ceiling_busbw_bytes_per_s, factor),
                 other.bound_by or "",
             )
@@ -177,6 +183,12 @@ def waterfall_table(found: Forecast, falls: dict[Point, tuple[Step, ...]]) -> Ta
         table.add_row("", "sum", units.format_seconds(total_s), "", last, "", style="bold")
         table.add_section()
     return table
+
+
+def _interval(low: float | None, high: float | None, factor: float) -> str:
+    if high is None:
+        return ""
+    return f"{_rate(low, factor) if low is not None else '0'} - {_rate(high, factor)}"
 
 
 def _rate(rate_bytes_per_s: float | None, factor: float) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 from bench.model.attained import Published
 from bench.model.collective import Collective
 from bench.model.framing import Transport
+from bench.model.gpu import gpu_named
 from bench.model.schedule import SCHEDULES, schedule_named
 from bench.model.units import bytes_per_s_from_gbytes_per_s
 
@@ -33,6 +34,9 @@ _DATA: Final = Path(__file__).resolve().parent / "data"
 OWN_TABLE: Final = _DATA / "measured_published.csv"
 SUPPLEMENT: Final = _DATA / "measured_collected.csv"
 """More rows, collected later: algorithms of many were inferred from their busbw, so they only fill what the first table leaves open."""
+
+MOST_GBYTES_PER_S: Final = 1e6
+"""A thousand times what any link of today carries: such a cell is a mistake."""
 
 _TRANSPORT_WORDS: Final = {
     Transport.roce_v2: {"roce", "rocev2", "pollara"},
@@ -66,6 +70,9 @@ def read_table(path: Path) -> list[TableRow]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
+            reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+            if len(reader.fieldnames) == 1 and ";" in reader.fieldnames[0]:
+                raise ValueError(f"{path} separates its columns by semicolons; a table has commas")
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
                 raise ValueError(
@@ -88,13 +95,22 @@ def transport_named(text: str) -> Transport:
 
 def clusters_of(row: Published, known: Sequence[Published]) -> frozenset[str]:
     """Clusters of ``known`` that hold the same measurement, by name or by its figures: what to leave out to judge it."""
-    return frozenset(
-        other.cluster for other in known if other.name == row.name or _figures(other) == _figures(row)
+    return frozenset(other.cluster for other in known if _is_same(other, row))
+
+
+def _is_same(one: Published, other: Published) -> bool:
+    """By name, by cluster, or by figures, whose last digits tables round differently."""
+    if one.name == other.name or one.cluster == other.cluster:
+        return True
+    return _shape(one) == _shape(other) and math.isclose(
+        one.busbw_bytes_per_s, other.busbw_bytes_per_s, rel_tol=2e-4
     )
 
 
-def _figures(row: Published) -> tuple[object, ...]:
-    return (row.num_hosts, row.ranks_per_host, row.collective, round(row.busbw_bytes_per_s))
+def _shape(row: Published) -> tuple[object, ...]:
+    gpu = gpu_named(row.gpu)
+    kind = row.gpu if gpu is None else gpu.generation  # some call a GB200 a B200
+    return (kind, row.num_hosts, row.ranks_per_host, row.collective)
 
 
 def _row(cells: Mapping[str, str | None], where: str) -> TableRow:
@@ -120,7 +136,7 @@ def _row(cells: Mapping[str, str | None], where: str) -> TableRow:
         schedule=schedule if schedule in SCHEDULES.get(collective, ()) else None,
         busbw_bytes_per_s=bytes_per_s_from_gbytes_per_s(busbw),
         transport=transport_named(described),
-        classification=text["class"],
+        classification=text["class"].lower(),
     )
     if measured.num_hosts * measured.ranks_per_host < 2:
         raise ValueError(f"{where}: one GPU alone; nodes x gpus_per_node must be 2 or more")
@@ -132,9 +148,10 @@ def _number(text: Mapping[str, str], column: str, where: str) -> float:
         value = float(text[column])
     except ValueError:
         value = math.nan
-    if not 0 < value < math.inf:
+    if not 0 < value <= MOST_GBYTES_PER_S:
         raise ValueError(
-            f"{where}: {column} is {text[column]!r}; a number above 0 is needed, in 10**9 byte/s"
+            f"{where}: {column} is {text[column][:20]!r}; a number above 0 is needed, in 10**9 byte/s, at most "
+            f"{MOST_GBYTES_PER_S:g}"
         )
     return value
 

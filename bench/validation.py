@@ -2,6 +2,7 @@
 
 import json
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -212,6 +213,11 @@ def show(table: Path | None, json_out: Path | None) -> None:
         ValueError: the table cannot be read or the file not written.
     """
     rows = validate(table or OWN_TABLE)
+    if not any(row.classification == HEALTHY for row in rows):
+        found = ", ".join(sorted({row.classification or "(empty)" for row in rows}))
+        sys.stderr.write(
+            f"linerate: no row has the class healthy, so its totals are empty; classes are {found}\n"
+        )
     if json_out is not None:
         try:
             json_out.write_text(json.dumps(as_json(rows), indent=2) + "\n", encoding="utf-8")
@@ -233,7 +239,8 @@ def show(table: Path | None, json_out: Path | None) -> None:
     unknown = [row.name for row in rows if row.predicted_gbytes_per_s is None]
     if unknown:
         console.print(
-            f"Not predicted, because neither the network nor the links inside are known: {', '.join(unknown)}",
+            "Not predicted, because the network or the links inside are not known, or the collective has no closed form: "
+            + ", ".join(unknown),
             markup=False,
         )
 

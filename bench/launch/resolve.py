@@ -41,6 +41,10 @@ BUFFERS_PER_MESSAGE: Final = 8
 """Input, output, expected values, and the whole numbers they are made from (int64) while data are made or checked."""
 
 
+MOST_RANKS: Final = 2**20
+"""Most that `linerate predict` lists; the largest clusters that are planned have a tenth of it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
     """A configuration without ``auto``, and what follows from it.
@@ -178,6 +182,10 @@ def prediction_target(config: BenchConfig) -> tuple[Network, list[Point], BenchC
         if config.fabric.num_hosts is None:
             raise ValueError(f"fabric.num_hosts is not given; how many {config.fabric.name} take part?")
         size, kind = config.fabric.num_hosts * (config.fabric.ranks_per_host or 1), "external"
+        if not 2 <= size <= MOST_RANKS:
+            raise ValueError(
+                f"{size} ranks on {config.fabric.num_hosts} hosts (fabric.num_hosts); predicted are 2 to {MOST_RANKS} ranks"
+            )
         config.backend = "nccl" if config.backend == "auto" else config.backend
     found = network(config, kind, size, delay_s=0.0)
     assert found is not None

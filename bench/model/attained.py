@@ -143,7 +143,9 @@ class Published:
             found[NETWORKS[self.transport]] = factor * ranks * self.nic_bytes_per_s * payload / host_bytes
         gpu = gpu_named(self.gpu)
         if gpu is not None:
-            rate = bytes_per_s_from_gbytes_per_s(gpu.inside_gbytes_per_s)
+            is_one_peer = self.collective is Collective.send_recv
+            nominal = bytes_per_s_from_gbytes_per_s(gpu.inside_gbytes_per_s)
+            rate = min(nominal, gpu.mesh_bytes_per_s(2 if is_one_peer else self.ranks_per_host))
             link, nvls = inside_resources(schedule, self.ranks_per_host, gpu)
             for resource, num_bytes in ((link, float(needs.inside_bytes)), (nvls, float(needs.nvls_bytes))):
                 if num_bytes > 0:

@@ -13,6 +13,7 @@ from bench.model.gpu import Gpu
 from bench.model.held_out import Experience, Family
 from bench.model.latency import envelope
 from bench.model.schedule import Number, Schedule, demand
+from bench.model.units import bytes_per_s_from_gbytes_per_s
 
 Array = npt.NDArray[np.float64]
 
@@ -69,7 +70,7 @@ def predict_many(
     """`predict` for arrays that broadcast; the same formulas.
 
     ``host_bytes_per_s``: payload of all ports of a host together, per direction (for send_recv of one rank's ports).
-    ``nvlink_bytes_per_s``: nominal, per rank and direction; infinite where it is not modelled. ``imbalance``: of all_to_allv, the
+    ``nvlink_bytes_per_s``: nominal, per rank and direction; infinite where it is not known. ``imbalance``: of all_to_allv, the
     largest buffer over the mean (`bench.model.transfer.load_imbalance`); ``message_bytes`` is then the mean one, and time and
     size grow with it.
 
@@ -142,6 +143,11 @@ def _predict_block(
     num_ranks = hosts * ranks
     leaf_hosts = np.minimum(leaf_hosts, hosts)
     moved = size * skew
+    is_unknown = np.isinf(nvlink_rate) & (np.asarray(needs.inside_bytes) + needs.nvls_bytes > 0)
+    if how.gpu is not None and how.gpu.link_gbytes_per_s is not None:
+        peers = 1.0 if collective is Collective.send_recv else np.maximum(ranks - 1, 1)
+        mesh_rate = peers * bytes_per_s_from_gbytes_per_s(how.gpu.link_gbytes_per_s)
+        nvlink_rate = np.where(np.isinf(nvlink_rate), nvlink_rate, np.minimum(nvlink_rate, mesh_rate))
     network_s = moved * needs.host_bytes / host_rate
     spine_s = moved * needs.leaf_bytes * over / (leaf_hosts * host_rate)
     inside_s = moved * needs.inside_bytes / nvlink_rate
@@ -181,13 +187,17 @@ def _predict_block(
         num_ranks,
     )
     # Where nothing that is modelled carries a byte, steps alone are no expectation.
-    duration_s = np.where(ceiling_s > 0, np.maximum(time.expected_s, ceiling_s), np.nan)
-    is_latency = ~(duration_s <= 2 * load_s)
+    # So it is where ranks of a host exchange bytes over links that nobody has described.
+    is_expected = (ceiling_s > 0) & ~is_unknown
+    duration_s = np.where(is_expected, np.maximum(time.expected_s, ceiling_s), np.nan)
+    low_s = np.maximum(time.low_s, ceiling_s)
+    many = (np.asarray(needs.num_messages) > 0) & ~is_unknown
+    is_latency = np.where(np.isnan(duration_s), many | (low_s > load_s), duration_s > 2 * load_s)
     return Batch(
         ceiling_s=ceiling_s,
         duration_s=duration_s,
-        low_s=np.maximum(time.low_s, ceiling_s),
-        high_s=np.fmax(time.high_s, duration_s),
+        low_s=low_s,
+        high_s=np.where(is_unknown, np.nan, np.fmax(np.maximum(time.high_s, low_s), duration_s)),
         bus_bytes=bus_bytes,
         bound_by=np.where(is_latency, BOUND_BY.index("latency"), reached.argmax(axis=0)).astype(np.int8),
     )

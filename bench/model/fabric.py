@@ -1,11 +1,16 @@
 """`Fabric`: what lies between two ranks, in tiers, as a user describes it; `Network`: the same as capacities."""
 
+import math
 from dataclasses import dataclass, field
+from typing import Final
 
 from bench.model import units
 from bench.model.framing import RDMA_MTUS_BYTES, Framing, Transport, emulated_framing, framing
 from bench.model.gpu import Gpu, gpu_named
 from bench.model.transceiver import Transceiver
+
+MOST_HOSTS: Final = 2**17
+"""131,072 hosts: beyond any cluster that is planned, and still quick."""
 
 
 @dataclass(kw_only=True)
@@ -79,11 +84,13 @@ class Fabric:
             "num_uplinks",
         ):
             value = getattr(self, key)
-            if value is not None and value <= 0:
+            if value is not None and not 0 < value < math.inf:
                 raise ValueError(
-                    f"fabric.{key} is {value}; it must be above 0, or null where it is not known"
+                    f"fabric.{key} is {value}; it must be a number above 0, or null where it is not known"
                 )
-        if self.oversubscription < 1:
+        if self.num_hosts is not None and self.num_hosts > MOST_HOSTS:
+            raise ValueError(f"fabric.num_hosts is {self.num_hosts}; at most {MOST_HOSTS} are predicted")
+        if not 1 <= self.oversubscription < math.inf:
             raise ValueError(
                 f"fabric.oversubscription is {self.oversubscription}; 1 is non-blocking, 2 halves the uplinks"
             )
@@ -117,7 +124,8 @@ class Fabric:
                 "fabric.num_failed_uplinks is given, but not fabric.hosts_per_leaf: which traffic leaves a leaf depends on it"
             )
         if self.rail_gbps is not None and (
-            len(self.rail_gbps) != self.ports_per_host or min(self.rail_gbps) <= 0
+            len(self.rail_gbps) != self.ports_per_host
+            or not all(0 < rate < math.inf for rate in self.rail_gbps)
         ):
             raise ValueError(
                 f"fabric.rail_gbps has {len(self.rail_gbps)} rates; it needs one above 0 for each of the "
@@ -152,6 +160,7 @@ class Network:
         gpu: what the ranks run on, as far as its links matter; None: not known.
         has_nvls, has_in_network_reduction, is_rail_optimised: as in `Fabric`.
         ecmp_uplinks: uplinks of a leaf over which flows are hashed; None where they are sprayed, or it is not known.
+        oversubscription: of the leaves, as in `Fabric`.
         goodput_low, goodput_high: share of what leaves a port that need not be sent again, at worst and at best. 1 where
             nothing is lost: errors that FEC corrects cost no bandwidth.
     """
@@ -175,6 +184,7 @@ class Network:
     has_in_network_reduction: bool = False
     is_rail_optimised: bool = False
     ecmp_uplinks: int | None = None
+    oversubscription: float = 1.0
     goodput_low: float = 1.0
     goodput_high: float = 1.0
 
@@ -266,6 +276,7 @@ def real_network(
         has_nvls=bool(fabric.has_nvls),
         has_in_network_reduction=fabric.has_in_network_reduction,
         is_rail_optimised=bool(fabric.is_rail_optimised),
+        oversubscription=fabric.oversubscription,
         ecmp_uplinks=(fabric.num_uplinks or 0) - fabric.num_failed_uplinks
         if fabric.routing == "ecmp"
         else None,

@@ -14,6 +14,7 @@ from bench.model.transfer import (
     leaf_egress_bytes,
     leaf_rail_bytes,
     rank_link_bytes,
+    rank_pxn_bytes,
 )
 
 
@@ -25,14 +26,17 @@ class Load:
         resource: ``optics nic pcie`` of one port, ``spine`` (the uplinks of a leaf), ``nvlink``.
         payload_bytes: per port, per uplink that belongs to a port, or per rank.
         is_reduced_inside: nvlink only: the switches reduce and multicast (NVLS).
-        collisions: spine only: what hashed flows leave of its rate; None where they are sprayed, or nobody says.
+        mean_share, worst_share: of the capacity, where flows are hashed and collide, and where packets are sent again; 1 where
+            neither happens, or nobody says so. loss_share: the part of worst_share that is loss.
     """
 
     resource: str
     payload_bytes: float
     capacity_bytes_per_s: float
     is_reduced_inside: bool = False
-    collisions: SlowestFlow | None = None
+    mean_share: float = 1.0
+    worst_share: float = 1.0
+    loss_share: float = 1.0
 
     @property
     def duration_s(self) -> float:
@@ -46,13 +50,17 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loads:
-    """Every loaded resource, slowest first, the optics before others that take as long; bytes of one port; steps."""
+    """Every loaded resource, slowest first, the optics before others that take as long; bytes of one port; steps.
+
+    ``is_inside_unknown``: bytes move between ranks of a host over links whose rate nobody has given.
+    """
 
     loads: tuple[Load, ...]
     per_port_bytes: float
     host_steps: float
     inside_steps: float
     num_messages: float
+    is_inside_unknown: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,26 +100,30 @@ def loads_of(spec: CollectiveSpec, network: Network, schedule: Schedule | None) 
         per_port_bytes = max(per_port_bytes, arrival_bytes / ports_of_rank)
     found = []
     if moved.host_bytes:
+        arriving = network.goodput_low / network.goodput_high
         for resource, capacity in network.port_bytes_per_s.items():
-            found.append(Load(resource=resource, payload_bytes=per_port_bytes, capacity_bytes_per_s=capacity))
-        if network.spine_bytes_per_s is not None:
-            # All uplinks of a leaf together, as many as its hosts have ports, carry what leaves it.
             found.append(
                 Load(
-                    resource="spine",
-                    payload_bytes=moved.leaf_bytes / (hosts_per_leaf * ports),
-                    capacity_bytes_per_s=network.spine_bytes_per_s * network.goodput_high,
-                    collisions=_collisions(spec, network, schedule, hosts_per_leaf),
+                    resource=resource,
+                    payload_bytes=per_port_bytes,
+                    capacity_bytes_per_s=capacity * network.goodput_high,
+                    worst_share=arriving,
+                    loss_share=arriving,
                 )
             )
-    if network.nvlink_bytes_per_s is not None:
+        if network.spine_bytes_per_s is not None and moved.leaf_bytes:
+            found.append(
+                _spine_load(spec, network, schedule, moved.leaf_bytes, per_port_bytes, ports, arriving)
+            )
+    inside_bytes_per_s = _inside_bytes_per_s(spec, network)
+    if inside_bytes_per_s is not None:
         for num_bytes, is_reduced in ((moved.inside_bytes, False), (moved.nvls_bytes, True)):
             if num_bytes:
                 found.append(
                     Load(
                         resource="nvlink",
                         payload_bytes=num_bytes,
-                        capacity_bytes_per_s=network.nvlink_bytes_per_s,
+                        capacity_bytes_per_s=inside_bytes_per_s,
                         is_reduced_inside=is_reduced,
                     )
                 )
@@ -122,23 +134,72 @@ def loads_of(spec: CollectiveSpec, network: Network, schedule: Schedule | None) 
         host_steps=moved.host_steps,
         inside_steps=moved.inside_steps,
         num_messages=moved.num_messages,
+        is_inside_unknown=inside_bytes_per_s is None and moved.inside_bytes + moved.nvls_bytes > 0,
     )
 
 
-def _collisions(
-    spec: CollectiveSpec, network: Network, schedule: Schedule | None, hosts_per_leaf: int
-) -> SlowestFlow | None:
-    """One flow at a time on each port that sends to other leaves: those of one host for a ring in rank order, else of all."""
-    if network.ecmp_uplinks is None or network.num_hosts <= hosts_per_leaf:
-        return None
+def _inside_bytes_per_s(spec: CollectiveSpec, network: Network) -> float | None:
+    """What the links of one rank to others of its host carry together; in a mesh one link for each of them."""
+    rate, gpu = network.nvlink_bytes_per_s, network.gpu
+    if rate is None or gpu is None or gpu.link_gbytes_per_s is None:
+        return rate
+    is_one_peer = spec.collective in (Collective.send_recv, Collective.ping_pong)
+    return min(rate, gpu.mesh_bytes_per_s(2 if is_one_peer else network.ranks_per_host))
+
+
+def _spine_load(
+    spec: CollectiveSpec,
+    network: Network,
+    schedule: Schedule | None,
+    leaf_bytes: float,
+    per_port_bytes: float,
+    ports: int,
+    arriving: float,
+) -> Load:
+    """The uplinks of a leaf. Sprayed: all of them together, as many as its hosts have ports, carry what leaves it.
+
+    Hashed: every flow has one uplink, and a ring in rank order sends those of one host alone, each with all the bytes of its
+    port.
+    """
+    assert network.spine_bytes_per_s is not None
+    hosts_per_leaf = min(network.hosts_per_leaf or network.num_hosts, network.num_hosts)
+    capacity = network.spine_bytes_per_s * network.goodput_high
+    payload_bytes = leaf_bytes / (hosts_per_leaf * ports)
+    if network.ecmp_uplinks is None:
+        return Load(
+            resource="spine",
+            payload_bytes=payload_bytes,
+            capacity_bytes_per_s=capacity,
+            worst_share=arriving,
+            loss_share=arriving,
+        )
     hosts = 1 if _is_ring(spec, schedule) else hosts_per_leaf
-    num_leaves = -(-network.num_hosts // hosts_per_leaf)
-    return _slowest(hosts * network.ports_per_host, network.ecmp_uplinks, num_leaves)
+    uplink_over_port = (
+        hosts_per_leaf * network.ports_per_host / (network.oversubscription * network.ecmp_uplinks)
+    )
+    slowest = _slowest(
+        hosts * network.ports_per_host,
+        network.ecmp_uplinks,
+        -(-network.num_hosts // hosts_per_leaf),
+        uplink_over_port,
+    )
+    if hosts == 1:
+        # Without collisions each flow has its port's rate, or an even share of all uplinks where those are slower together.
+        payload_bytes = per_port_bytes
+        capacity *= min(network.oversubscription, hosts_per_leaf)
+    return Load(
+        resource="spine",
+        payload_bytes=payload_bytes,
+        capacity_bytes_per_s=capacity,
+        mean_share=slowest.mean,
+        worst_share=slowest.low * arriving,
+        loss_share=arriving,
+    )
 
 
 @lru_cache(maxsize=256)
-def _slowest(num_flows: int, num_uplinks: int, num_leaves: int) -> SlowestFlow:
-    return slowest_at_leaf(num_flows, num_uplinks, num_leaves=num_leaves)
+def _slowest(num_flows: int, num_uplinks: int, num_leaves: int, uplink_over_port: float) -> SlowestFlow:
+    return slowest_at_leaf(num_flows, num_uplinks, num_leaves=num_leaves, uplink_over_port=uplink_over_port)
 
 
 def _is_ring(spec: CollectiveSpec, schedule: Schedule | None) -> bool:
@@ -168,6 +229,9 @@ def _moved(spec: CollectiveSpec, network: Network, hosts_per_leaf: int, schedule
         on_rails = network.is_rail_optimised and schedule is not Schedule.p2p_pxn
         return dataclasses.replace(
             least,
+            inside_bytes=rank_pxn_bytes(spec, network.ranks_per_host)
+            if schedule is Schedule.p2p_pxn
+            else least.inside_bytes,
             leaf_bytes=leaf_rail_bytes(spec, network.ranks_per_host, hosts_per_leaf)
             if on_rails
             else least.leaf_bytes,

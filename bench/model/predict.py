@@ -48,6 +48,8 @@ class Prediction:
         also_bound_by: resources within 1 % of it.
         resource: what binds the bytes, also where steps take longer than they do.
         is_experienced: published runs stand behind expectation and interval, not the links alone.
+        collision_s: the part of load_s that hashed flows wait for each other on their uplinks, on average.
+        is_inside_unknown: ranks of a host exchange bytes over links that nobody has described, so that there is no expectation.
     """
 
     spec: CollectiveSpec
@@ -64,6 +66,8 @@ class Prediction:
     is_bucket_dominated: bool
     resource: str | None = None
     is_experienced: bool = False
+    collision_s: float = 0.0
+    is_inside_unknown: bool = False
 
     @property
     def ceiling_busbw_bytes_per_s(self) -> float | None:
@@ -132,19 +136,18 @@ def predict(
         )
     low_s = high_s = None
     duration_s: float | None
-    if known is None or schedule is None:
-        reached = {load: load.duration_s / _passes(load) for load in loads}
-        load_s = max(reached.values())
-        duration_s = load_s + delay_s
-        if load_s > slowest_s or any(load.collisions for load in loads):
-            low_s = slowest_s + delay_s
-            high_s = max(load.duration_s / _passes_at_worst(load) for load in loads) + delay_s
-    else:
+    shares = dict.fromkeys(loads, 1.0)
+    if known is not None and schedule is not None:
         shares = {load: known.shares.of(_resource(load, schedule, network)) for load in loads}
-        reached = {load: load.duration_s / (share * _passes(load)) for load, share in shares.items()}
-        load_s = max(reached.values())
-        best_s = max(load.duration_s / share for load, share in shares.items())
-        worst_s = max(load.duration_s / (share * _passes_at_worst(load)) for load, share in shares.items())
+    reached = {load: load.duration_s / (share * load.mean_share) for load, share in shares.items()}
+    load_s = max(reached.values())
+    best_s = max(load.duration_s / share for load, share in shares.items())
+    worst_s = max(load.duration_s / (share * load.worst_share) for load, share in shares.items())
+    if known is None or schedule is None:
+        duration_s = load_s + delay_s
+        if worst_s > best_s:
+            low_s, high_s = best_s + delay_s, worst_s + delay_s
+    else:
         family = _family(network)
         time = envelope(
             load_s,
@@ -159,15 +162,18 @@ def predict(
         duration_s = None if math.isnan(expected_s) else max(expected_s, ceiling_s)
         low_s = max(float(time.low_s), ceiling_s)
         high_s = max(float(time.high_s), duration_s or low_s)
+        if found.is_inside_unknown:
+            duration_s = high_s = None  # links that nobody has described may hold it up, nobody knows how far
     resource, also_bound_by = _binding(reached)
     latency_s = None if duration_s is None else max(0.0, duration_s - load_s)
-    is_latency = latency_s is None or latency_s > load_s
-    if network.goodput_low < network.goodput_high and resource != "nvlink":
-        # What loss costs is an interval itself; where it is wide, nothing between its ends is more likely than the rest.
-        low_s = duration_s if low_s is None else low_s
-        high_s = (high_s or duration_s or low_s or 0.0) * network.goodput_high / network.goodput_low
-        if network.goodput_low < (1 - MOST_LOSS_DOUBT) * network.goodput_high:
-            duration_s = latency_s = None
+    if latency_s is not None:
+        is_latency = latency_s > load_s
+    else:
+        is_latency = (found.num_messages > 0 and not found.is_inside_unknown) or (low_s or 0.0) > load_s
+    # What loss costs is an interval itself; where it is wide, nothing between its ends is more likely than the rest.
+    with_loss_s = max(reached[load] / load.loss_share for load in loads)
+    if with_loss_s > (1 + MOST_LOSS_DOUBT) * load_s:
+        duration_s = latency_s = None
     return Prediction(
         spec=spec,
         schedule=schedule,
@@ -183,6 +189,8 @@ def predict(
         is_bucket_dominated=is_bucket_dominated,
         resource=resource,
         is_experienced=known is not None and schedule is not None,
+        collision_s=max(0.0, load_s - best_s),
+        is_inside_unknown=found.is_inside_unknown,
     )
 
 
@@ -223,18 +231,11 @@ def choose(spec: CollectiveSpec, network: Network, known: Experience | None) -> 
 
     def duration_s(schedule: Schedule) -> float:
         found = predict(spec, network, schedule, known)
-        return found.ceiling_s if found.duration_s is None else found.duration_s
+        if found.duration_s is not None:
+            return found.duration_s
+        return found.ceiling_s if found.load_s is None else found.load_s
 
     return min(possible, key=duration_s, default=None)
-
-
-def _passes(load: Load) -> float:
-    """The share of its rate that the slowest of hashed flows gets on average; 1 where nothing is hashed."""
-    return 1.0 if load.collisions is None else load.collisions.mean
-
-
-def _passes_at_worst(load: Load) -> float:
-    return 1.0 if load.collisions is None else load.collisions.low
 
 
 def _resource(load: Load, schedule: Schedule, network: Network) -> Resource:

@@ -174,6 +174,23 @@ def leaf_rail_bytes(spec: CollectiveSpec, ranks_per_host: int, hosts_per_leaf: i
     )
 
 
+def rank_pxn_bytes(spec: CollectiveSpec, ranks_per_host: int) -> float:
+    """Payload between the busiest rank and those of its host where an all_to_allv first moves to the rail of its destination:
+    a rank hands on all that is for other rails, and takes in what its host sends to its own.
+    """
+    split = _matrix(spec)
+    rank = np.arange(spec.num_ranks)
+    host, rail = rank // ranks_per_host, rank % ranks_per_host
+    is_other_rail = rail[:, None] != rail[None, :]
+    handed_on = (split * is_other_rail).sum(axis=1)
+    # by_rail[i, r]: what rank i sends to ranks of rail r, wherever they are.
+    by_rail = split @ (rail[:, None] == np.arange(ranks_per_host)[None, :])
+    by_rail[rank, rail] = 0.0
+    taken_in = np.zeros((int(host.max()) + 1, ranks_per_host))
+    np.add.at(taken_in, host, by_rail)
+    return float(max(handed_on.max(), taken_in.max()))
+
+
 def load_imbalance(spec: CollectiveSpec) -> float | None:
     """phi of an all_to_allv: the largest over the mean of what ranks send or receive, own blocks left out.
 

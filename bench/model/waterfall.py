@@ -14,6 +14,7 @@ FAULTS: Final = "faults that are injected"
 SENT_AGAIN: Final = "sent again"
 NVLINK: Final = "nominal rate of NVLink"
 CONTENTION: Final = "contention and software"
+COLLISIONS: Final = "hash collisions"
 BELOW_NOMINAL: Final = "NVLink below its nominal rate"
 DELAY: Final = "delay of the links"
 
@@ -79,6 +80,7 @@ def waterfall(prediction: Prediction, network: Network) -> tuple[Step, ...]:
         add(NVLINK, slowest.duration_s, "data sheet")
     else:
         add(f"narrower: {slowest.resource}", slowest.duration_s, "capacity of the resource that binds")
+    add(COLLISIONS, elapsed_s + prediction.collision_s, "hashed flows on one uplink, on average")
     label = BELOW_NOMINAL if prediction.resource == "nvlink" else CONTENTION
     add(label, prediction.load_s, "share that published runs reached")
     is_steps = prediction.is_experienced
