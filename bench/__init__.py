@@ -3,6 +3,7 @@
 The folder names are the layers; an arrow points at what may be imported (tests/test_architecture.py enforces it):
 
     L0  bench/model/     what must be moved, what the optics allow; statistics; no torch, no Hydra
+                         (optics/ the link, flow/ flows on a fat tree, fit/ curves of a run)
         bench/exits.py   exit statuses
     L1  bench/record.py, summary.py, run_folder.py, catalog.py, nccl_log.py, published.py, fit_file.py
                          what is written, what is known                                          -> L0

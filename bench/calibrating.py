@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from bench.fitting import series_of_point
-from bench.model.calibration import CalibratedTime, Calibration, calibrated, why_not_calibrated
 from bench.model.fabric import Network
+from bench.model.fit.calibration import CalibratedTime, Calibration, calibrated, why_not_calibrated
 from bench.model.predict import Prediction
 from bench.points import Point
 

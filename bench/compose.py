@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from bench import catalog
 from bench.config import BenchConfig, LauncherConfig, SizesConfig
 from bench.model.fabric import Fabric
-from bench.model.finding import without_refusals
+from bench.model.optics.finding import without_refusals
 from bench.model.timing import TimingPlan
 from bench.model.transceiver import Transceiver
 

@@ -11,16 +11,16 @@ from typing import Any, Final
 
 from bench import catalog, mpi_algorithms, nccl_log
 from bench.model import units
-from bench.model.cabling import parse_cabling
 from bench.model.collective import Collective
 from bench.model.datatype import DATA_TYPES
 from bench.model.fabric import Fabric
 from bench.model.fault import Fault, check_faults
-from bench.model.finding import Finding
 from bench.model.framing import Transport
 from bench.model.grouping import check_kind
-from bench.model.medium import LIGHT_M_PER_S
-from bench.model.pairing import ports_of, problems
+from bench.model.optics.cabling import parse_cabling
+from bench.model.optics.finding import Finding
+from bench.model.optics.medium import LIGHT_M_PER_S
+from bench.model.optics.pairing import ports_of, problems
 from bench.model.reduction import REDUCE_OPS
 from bench.model.timing import TimingPlan
 from bench.model.traffic import Traffic, traffic_from_skew, traffic_from_weights, weights_from_csv

@@ -9,10 +9,10 @@ from bench.calibrating import ask
 from bench.expect import expect, given_schedule
 from bench.measure.engine import Measurement
 from bench.model import units
-from bench.model.calibration import Calibration
 from bench.model.collective import TRAITS, Algorithm, Collective
 from bench.model.datatype import DATA_TYPES
 from bench.model.fabric import Network
+from bench.model.fit.calibration import Calibration
 from bench.model.grouping import WORLD, Group, groups_of
 from bench.model.schedule import Schedule, demand
 from bench.model.straggler import Arrivals, Finding, Kind, classify

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import dacite
 
-from bench.model.calibration import Calibration
+from bench.model.fit.calibration import Calibration
 
 FIT: Final = "fit.json"
 FIT_VERSION: Final = 1

@@ -14,9 +14,9 @@ from rich.text import Text
 from bench.fitting import Fit
 from bench.model import units
 from bench.model.collective import Collective, bus_factor
-from bench.model.curve import Segment
-from bench.model.line import Estimate
-from bench.model.series_fit import MIN_SIZES, HeldOutSize, Series, SeriesFit
+from bench.model.fit.curve import Segment
+from bench.model.fit.line import Estimate
+from bench.model.fit.series_fit import MIN_SIZES, HeldOutSize, Series, SeriesFit
 from bench.summary import series_name
 
 WIDTH_WITHOUT_TERMINAL: Final = 150

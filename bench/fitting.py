@@ -9,8 +9,8 @@ from typing import Final
 
 from bench.config import ALGORITHMS
 from bench.fit_file import FIT, to_json
-from bench.model.calibration import Calibration
-from bench.model.series_fit import MIN_SIZES, MeasuredSize, Series, fit_series
+from bench.model.fit.calibration import Calibration
+from bench.model.fit.series_fit import MIN_SIZES, MeasuredSize, Series, fit_series
 from bench.model.statistics import summarise
 from bench.points import Point
 from bench.record import Record, RunManifest

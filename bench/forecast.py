@@ -16,12 +16,12 @@ from bench.glass import Glass, glass_of, goodput_of
 from bench.launch.resolve import prediction_target
 from bench.link import link_findings
 from bench.model import units
-from bench.model.calibration import Calibration
 from bench.model.collective import CollectiveSpec, bus_factor
 from bench.model.degraded import degraded
 from bench.model.fabric import Network, path_mtu_bytes
-from bench.model.finding import Finding
+from bench.model.fit.calibration import Calibration
 from bench.model.framing import Transport
+from bench.model.optics.finding import Finding
 from bench.model.predict import Prediction, between
 from bench.model.transfer import schedule
 from bench.model.waterfall import Step, waterfall

@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bench.config import BenchConfig
-from bench.model import built_link, coding, link_errors, units
-from bench.model.built_link import BuiltLink
-from bench.model.cabling import Cabling, Conductor, conductor_of, parse_cabling
-from bench.model.energy import Parts
-from bench.model.entry import Draw, Entry, neither
+from bench.model import coding, units
 from bench.model.fabric import Network, path_mtu_bytes
 from bench.model.framing import Transport, framing
-from bench.model.link_fec import LinkFec
-from bench.model.link_goodput import goodput_fraction, round_trip
-from bench.model.link_latency import LatencyPart
-from bench.model.link_power import delivered, job_parts, job_power, link_power, per_bit
-from bench.model.medium import Medium
+from bench.model.optics import built_link, link_errors
+from bench.model.optics.built_link import BuiltLink
+from bench.model.optics.cabling import Cabling, Conductor, conductor_of, parse_cabling
+from bench.model.optics.energy import Parts
+from bench.model.optics.entry import Draw, Entry, neither
+from bench.model.optics.link_fec import LinkFec
+from bench.model.optics.link_goodput import goodput_fraction, round_trip
+from bench.model.optics.link_latency import LatencyPart
+from bench.model.optics.link_power import delivered, job_parts, job_power, link_power, per_bit
+from bench.model.optics.medium import Medium
 from bench.model.predict import Prediction
 from bench.model.transceiver import Transceiver
 

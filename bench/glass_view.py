@@ -10,10 +10,10 @@ from rich.text import Text
 
 from bench.glass import Glass
 from bench.model import units
-from bench.model.entry import Draw, Entry
-from bench.model.finding import Finding
 from bench.model.latency import LEAST_HOST_HOP_S, MOST_HOST_HOP_S
-from bench.model.link_errors import LEAST_BER
+from bench.model.optics.entry import Draw, Entry
+from bench.model.optics.finding import Finding
+from bench.model.optics.link_errors import LEAST_BER
 
 Row = tuple[str, str, str]
 """Quantity, value with unit, what it rests on."""

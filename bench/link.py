@@ -1,7 +1,7 @@
 """`link_findings`: what is odd about the link that a configuration describes."""
 
 from bench.config import BenchConfig
-from bench.model.finding import Finding, without_refusals
+from bench.model.optics.finding import Finding, without_refusals
 
 
 def link_findings(config: BenchConfig) -> list[Finding]:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench import catalog
-from bench.model.selection import Selection, criteria, select, why_nothing
+from bench.model.optics.selection import Selection, criteria, select, why_nothing
 from bench.model.transceiver import Transceiver
 
 FILTERS: Final = ("rate", "min_reach", "fibre", "form_factor", "fec", "max_power", "cooling", "kind")

@@ -22,12 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # modules of this 
 
 import numpy as np
 
-from bench.model.ecmp import slowest_at_both_ends, slowest_at_leaf
-from bench.model.fat_tree import FatTree
-from bench.model.flow_simulation import simulate
-from bench.model.flows import Flows, all_to_all, all_to_allv
-from bench.model.max_min import Sparse, Vector, max_min_rates
-from bench.model.route import Routing, route
+from bench.model.flow.ecmp import slowest_at_both_ends, slowest_at_leaf
+from bench.model.flow.fat_tree import FatTree
+from bench.model.flow.flow_simulation import simulate
+from bench.model.flow.flows import Flows, all_to_all, all_to_allv
+from bench.model.flow.max_min import Sparse, Vector, max_min_rates
+from bench.model.flow.route import Routing, route
 from bench.model.units import format_seconds
 from benchmarks.costs import note
 from benchmarks.costs.report import interval_text, markdown, origin, ratio_text

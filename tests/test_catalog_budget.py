@@ -4,9 +4,9 @@ import pytest
 
 from bench import catalog
 from bench.model.coding import INNER_CODE_OVERHEAD, KR4_OVERHEAD
-from bench.model.fec import HAMMING
-from bench.model.link_budget import budget, has_oma, is_bound_to_host
-from bench.model.link_fec import interleave_depth, link_fec
+from bench.model.optics.fec import HAMMING
+from bench.model.optics.link_budget import budget, has_oma, is_bound_to_host
+from bench.model.optics.link_fec import interleave_depth, link_fec
 from bench.model.transceiver import Transceiver
 
 MODULES = list(catalog.transceivers())

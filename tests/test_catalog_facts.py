@@ -13,8 +13,8 @@ import yaml
 
 from bench import catalog
 from bench.model import coding
-from bench.model.cabling import Cabling, conductor_of, reaches_m, takes
-from bench.model.facing import lanes_of
+from bench.model.optics.cabling import Cabling, conductor_of, reaches_m, takes
+from bench.model.optics.facing import lanes_of
 
 CONF: Final = Path(__file__).resolve().parents[1] / "conf"
 PLACEHOLDERS: Final = ("auto", "unknown")

@@ -7,7 +7,7 @@ import pytest
 
 from bench import catalog
 from bench.cli import main
-from bench.model.selection import criteria, select, why_nothing
+from bench.model.optics.selection import criteria, select, why_nothing
 
 ENTRIES = list(catalog.transceivers())
 

@@ -16,7 +16,7 @@ from bench.compose import compose
 from bench.fit_file import FIT, from_json, read_calibration, to_json
 from bench.fitting import fit_run, series_of, series_of_point
 from bench.launch.resolve import prediction_target
-from bench.model.calibration import Calibration, calibrated
+from bench.model.fit.calibration import Calibration, calibrated
 from bench.record import Record, RunManifest
 from bench.run_folder import RunFolder
 

@@ -16,15 +16,15 @@ from bench.config import LEAST_BER, BenchConfig
 from bench.glass import Glass, glass_of, goodput_of, link_of
 from bench.glass_view import not_known, rows, show
 from bench.launch.resolve import prediction_target
-from bench.model import link_errors
-from bench.model.built_link import decodes_itself
 from bench.model.collective import Collective, CollectiveSpec
-from bench.model.entry import Entry
 from bench.model.fabric import Network
-from bench.model.fec import KP4, MIN_FRAME_BITS, frames_lost, frames_per_codeword
-from bench.model.finding import warning
-from bench.model.link_budget import has_oma, is_bound_to_host
-from bench.model.link_errors import packets_lost
+from bench.model.optics import link_errors
+from bench.model.optics.built_link import decodes_itself
+from bench.model.optics.entry import Entry
+from bench.model.optics.fec import KP4, MIN_FRAME_BITS, frames_lost, frames_per_codeword
+from bench.model.optics.finding import warning
+from bench.model.optics.link_budget import has_oma, is_bound_to_host
+from bench.model.optics.link_errors import packets_lost
 from bench.model.predict import predict
 from bench.model.schedule import Schedule
 from bench.model.transceiver import Transceiver

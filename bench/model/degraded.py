@@ -14,7 +14,7 @@ from bench.model.fabric import Network
 from bench.model.fault import Fault, loss_ratios, rate_fractions
 from bench.model.framing import Transport
 from bench.model.grouping import WORLD
-from bench.model.recovery import CongestionControl, goodput_interval
+from bench.model.optics.recovery import CongestionControl, goodput_interval
 
 EMULATED_RTT_S: Final = (0.0, 3e-3)
 """Round trip between emulated hosts, without what flows queue and without fibre: a packet is handled at once,

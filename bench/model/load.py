@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from bench.model.collective import Collective, CollectiveSpec
-from bench.model.ecmp import SlowestFlow, slowest_at_leaf
 from bench.model.fabric import Network
+from bench.model.flow.ecmp import SlowestFlow, slowest_at_leaf
 from bench.model.schedule import Schedule, demand
 from bench.model.transfer import (
     host_egress_bytes,

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.model.calibration import Calibration, calibrated, why_not_calibrated
-from bench.model.series_fit import MeasuredSize, Series, fit_series
+from bench.model.fit.calibration import Calibration, calibrated, why_not_calibrated
+from bench.model.fit.series_fit import MeasuredSize, Series, fit_series
 
 SERIES = Series(
     collective="all_reduce",

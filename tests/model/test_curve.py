@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from bench.model.curve import Curve
-from bench.model.curve_fit import CurvePoint, fit_curve, held_out_times_s
-from bench.model.line import REPEATABILITY, Line, fit_constant, fit_line
+from bench.model.fit.curve import Curve
+from bench.model.fit.curve_fit import CurvePoint, fit_curve, held_out_times_s
+from bench.model.fit.line import REPEATABILITY, Line, fit_constant, fit_line
 
 LATENCY_S = 1e-3
 S_PER_BYTE = 1e-9

@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from bench.model.ecmp import largest_load, slowest_at_both_ends, slowest_at_leaf
+from bench.model.flow.ecmp import largest_load, slowest_at_both_ends, slowest_at_leaf
 
 TABLE = {(8, 8): 0.41, (16, 16): 0.34, (32, 32): 0.30, (32, 128): 0.47, (64, 256): 0.43, (32, 512): 0.68}
 """Flows and uplinks to the fraction, as printed; means of 20 000 trials."""

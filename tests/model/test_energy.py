@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from bench import catalog
-from bench.model.energy import (
+from bench.model.optics.energy import (
     Parts,
     Power,
     host_parts,

@@ -8,12 +8,12 @@ import pytest
 from bench import catalog
 from bench.model.collective import Collective, CollectiveSpec
 from bench.model.fabric import Fabric, real_network
-from bench.model.fat_tree import FatTree
-from bench.model.flow_simulation import simulate
-from bench.model.flows import all_to_all
+from bench.model.flow.fat_tree import FatTree
+from bench.model.flow.flow_simulation import simulate
+from bench.model.flow.flows import all_to_all
+from bench.model.flow.route import Routing
 from bench.model.framing import Transport, framing
 from bench.model.predict import predict
-from bench.model.route import Routing
 from bench.model.transceiver import Transceiver
 from tests.model.networks import DR4, HGX, ceiling_of, predicted
 

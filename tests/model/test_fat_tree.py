@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.model.fat_tree import FatTree
-from bench.model.route import Routes, Routing, route
+from bench.model.flow.fat_tree import FatTree
+from bench.model.flow.route import Routes, Routing, route
 
 every_routing = pytest.mark.parametrize("routing", list(Routing))
 

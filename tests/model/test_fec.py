@@ -7,8 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from bench.model import fec
-from bench.model.fec import (
+from bench.model.optics import fec
+from bench.model.optics.fec import (
     HAMMING,
     KP4,
     KR4,
@@ -22,7 +22,7 @@ from bench.model.fec import (
     group_time_s,
     symbol_error_ratio,
 )
-from bench.model.link_fec import interleave_depth, link_fec
+from bench.model.optics.link_fec import interleave_depth, link_fec
 from bench.model.units import bytes_per_s_from_gbps
 
 REED_SOLOMON = [code for code in fec.CODES if not code.is_soft_decision]

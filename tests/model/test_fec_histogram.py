@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.model.fec import HAMMING, KP4, LL271, codeword_error_ratio, frame_loss_ratio, frames_lost
-from bench.model.fec_histogram import (
+from bench.model.optics.fec import HAMMING, KP4, LL271, codeword_error_ratio, frame_loss_ratio, frames_lost
+from bench.model.optics.fec_histogram import (
     CONFIDENCE,
     FecHistogram,
     Tail,
     extrapolate,
     ratio_interval,
 )
-from bench.model.frame_loss import Basis, FrameLoss, frame_loss, worst_lane_ber
+from bench.model.optics.frame_loss import Basis, FrameLoss, frame_loss, worst_lane_ber
 
 REAL = FecHistogram(
     code=KP4,

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from bench.model.ecmp import slowest_at_leaf
-from bench.model.fat_tree import FatTree
-from bench.model.flow_simulation import Completion, finish_times_s, link_durations_s, simulate
-from bench.model.flows import (
+from bench.model.flow.ecmp import slowest_at_leaf
+from bench.model.flow.fat_tree import FatTree
+from bench.model.flow.flow_simulation import Completion, finish_times_s, link_durations_s, simulate
+from bench.model.flow.flows import (
     Flows,
     all_to_all,
     all_to_allv,
@@ -22,8 +22,8 @@ from bench.model.flows import (
     shuffled_hosts,
     together,
 )
-from bench.model.max_min import Vector, max_min_rates
-from bench.model.route import Routing, route
+from bench.model.flow.max_min import Vector, max_min_rates
+from bench.model.flow.route import Routing, route
 
 B, L, S = 50e9, 370e9, 2.0**30
 every_routing = pytest.mark.parametrize("routing", list(Routing))

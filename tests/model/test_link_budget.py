@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench import catalog
-from bench.model.link_budget import (
+from bench.model.optics.link_budget import (
     ALLOCATION_DB,
     SECQ_MAX_DB,
     LinkBudget,

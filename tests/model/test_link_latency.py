@@ -3,9 +3,9 @@
 import pytest
 
 from bench import catalog
-from bench.model.fec import KP4, group_time_s
-from bench.model.link_latency import LinkLatency, link_latency, module_latency
-from bench.model.medium import OM4, SMF, TWINAX, delay
+from bench.model.optics.fec import KP4, group_time_s
+from bench.model.optics.link_latency import LinkLatency, link_latency, module_latency
+from bench.model.optics.medium import OM4, SMF, TWINAX, delay
 from bench.model.transceiver import Transceiver
 
 GROUP_S = 25.6e-9

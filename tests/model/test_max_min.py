@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linprog
 from scipy.sparse import csc_array, csr_array
 
-from bench.model.max_min import max_min_rates
+from bench.model.flow.max_min import max_min_rates
 
 Matrix = NDArray[np.float64]
 seeds = pytest.mark.parametrize("seed", range(12))

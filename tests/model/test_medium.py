@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from bench.model import medium
-from bench.model.medium import HOLLOW_CORE, LIGHT_M_PER_S, MEDIA, OM3, OM4, SMF, TWINAX
+from bench.model.optics import medium
+from bench.model.optics.medium import HOLLOW_CORE, LIGHT_M_PER_S, MEDIA, OM3, OM4, SMF, TWINAX
 
 EVERY_MEDIUM = pytest.mark.parametrize("name", MEDIA)
 DELAYED = [entry for entry in MEDIA.values() if entry.delay_s_per_m is not None]

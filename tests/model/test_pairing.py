@@ -6,10 +6,10 @@ import itertools
 import pytest
 
 from bench import catalog
-from bench.model.cabling import Cabling, Conductor, conductor_of, parse_cabling, reaches_m, takes
-from bench.model.facing import lanes_of, pmd_names
-from bench.model.finding import Finding, Severity
-from bench.model.pairing import Port, problems
+from bench.model.optics.cabling import Cabling, Conductor, conductor_of, parse_cabling, reaches_m, takes
+from bench.model.optics.facing import lanes_of, pmd_names
+from bench.model.optics.finding import Finding, Severity
+from bench.model.optics.pairing import Port, problems
 from bench.model.transceiver import Fiber, Transceiver
 
 CATALOG = {module.name: module for module in catalog.transceivers()}

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from bench.model.framing import Transport
-from bench.model.recovery import (
+from bench.model.optics.recovery import (
     CongestionControl,
     GoodputInterval,
     Recovery,
@@ -15,7 +15,7 @@ from bench.model.recovery import (
     go_back_n_fraction,
     goodput_interval,
 )
-from bench.model.tcp_window import (
+from bench.model.optics.tcp_window import (
     CUBIC_DECREASE,
     CUBIC_RANDOM,
     RENO_DECREASE,

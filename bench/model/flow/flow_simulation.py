@@ -6,10 +6,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bench.model.fat_tree import FatTree
-from bench.model.flows import Flows
-from bench.model.max_min import Sparse, Vector, max_min_rates
-from bench.model.route import Routes, Routing, route
+from bench.model.flow.fat_tree import FatTree
+from bench.model.flow.flows import Flows
+from bench.model.flow.max_min import Sparse, Vector, max_min_rates
+from bench.model.flow.route import Routes, Routing, route
 
 COINCIDENT: Final = 1e-9
 """Durations this close, relatively, are the same: far above rounding, far below what can be measured."""
@@ -62,7 +62,7 @@ def simulate(
             every end of unequal flows is a step: thousands of flows take a minute, and more are out of reach. With 0.01 there
             are about a hundred steps, and durations come out longer by up to twice that share in random exchanges.
     Raises:
-        ValueError: two leaves are cut apart by failed links; see `bench.model.route.route`.
+        ValueError: two leaves are cut apart by failed links; see `bench.model.flow.route.route`.
     """
     capacities = tree.capacities_bytes_per_s()
     sizes = flows.size_bytes

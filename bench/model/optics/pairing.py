@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from bench.model import units
-from bench.model.cabling import Cabling, conductor_of, reaches_m
 from bench.model.fabric import Fabric
-from bench.model.facing import facing, lanes_of
-from bench.model.finding import Finding, Severity, refusal, warning
-from bench.model.link_fec import link_fec
-from bench.model.overload import overload
+from bench.model.optics.cabling import Cabling, conductor_of, reaches_m
+from bench.model.optics.facing import facing, lanes_of
+from bench.model.optics.finding import Finding, Severity, refusal, warning
+from bench.model.optics.link_fec import link_fec
+from bench.model.optics.overload import overload
 from bench.model.transceiver import Transceiver
 
 

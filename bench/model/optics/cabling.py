@@ -4,7 +4,7 @@ import re
 from enum import Enum
 from typing import Final
 
-from bench.model.medium import HOLLOW_CORE, OM3, OM4, SMF, TWINAX, Medium
+from bench.model.optics.medium import HOLLOW_CORE, OM3, OM4, SMF, TWINAX, Medium
 from bench.model.transceiver import Transceiver
 
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bench.model.cabling import Conductor, conductor_of
-from bench.model.finding import Finding, refusal, warning
+from bench.model.optics.cabling import Conductor, conductor_of
+from bench.model.optics.finding import Finding, refusal, warning
 from bench.model.transceiver import Transceiver
 
 WAVELENGTH_TOLERANCE_NM: Final = 1.03

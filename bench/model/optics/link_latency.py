@@ -12,8 +12,8 @@ Grades: B data sheet; C second hand; D arithmetic; None: nobody has published a 
 from dataclasses import dataclass
 from typing import Final
 
-from bench.model import medium as media
-from bench.model.medium import Medium
+from bench.model.optics import medium as media
+from bench.model.optics.medium import Medium
 from bench.model.transceiver import Transceiver
 
 DECODER_LOW_S: Final = 20e-9

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from bench.model.max_min import Vector
+from bench.model.flow.max_min import Vector
 
 Integers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]

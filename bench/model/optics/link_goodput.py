@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from bench.model.built_link import BuiltLink
 from bench.model.degraded import EMULATED_RTT_S
-from bench.model.entry import Entry, exactly
 from bench.model.framing import Transport
 from bench.model.latency import MOST_HOST_HOP_S
-from bench.model.link_fec import LinkFec
-from bench.model.link_latency import LinkLatency
-from bench.model.recovery import Recovery, congestion_control, goodput_interval
+from bench.model.optics.built_link import BuiltLink
+from bench.model.optics.entry import Entry, exactly
+from bench.model.optics.link_fec import LinkFec
+from bench.model.optics.link_latency import LinkLatency
+from bench.model.optics.recovery import Recovery, congestion_control, goodput_interval
 
 LEAST_COST: Final = 5e-5
 """A smaller share of the rate changes none of the four digits that predictions are printed with."""

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.model.curve import Curve, Segment
-from bench.model.line import MIN_POINTS, REPEATABILITY, TOLERANCE, Line, fit_constant, fit_line
+from bench.model.fit.curve import Curve, Segment
+from bench.model.fit.line import MIN_POINTS, REPEATABILITY, TOLERANCE, Line, fit_constant, fit_line
 
 MOST_SEGMENTS: Final = 3
 """NCCL has three protocols (LL, LL128, Simple); three lines describe 110 published sweeps to 2.4 % in the median, one line

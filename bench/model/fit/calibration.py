@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bench.model.curve import Curve, Segment, over_segments
-from bench.model.line import Estimate
-from bench.model.series_fit import MIN_SIZES, Series, SeriesFit
+from bench.model.fit.curve import Curve, Segment, over_segments
+from bench.model.fit.line import Estimate
+from bench.model.fit.series_fit import MIN_SIZES, Series, SeriesFit
 
 SPLIT: Final = "leave one size out"
 

@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from bench.model.fec import Ratio, like
+from bench.model.optics.fec import Ratio, like
 from bench.model.transceiver import Transceiver
 
 SECQ_MAX_DB: Final = 3.4

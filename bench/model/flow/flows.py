@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bench.model.fat_tree import FatTree, Integers
-from bench.model.max_min import Vector
+from bench.model.flow.fat_tree import FatTree, Integers
+from bench.model.flow.max_min import Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

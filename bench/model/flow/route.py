@@ -7,8 +7,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from bench.model.fat_tree import FatTree, Flags, Integers
-from bench.model.max_min import Sparse, Vector
+from bench.model.flow.fat_tree import FatTree, Flags, Integers
+from bench.model.flow.max_min import Sparse, Vector
 
 Hashes = npt.NDArray[np.uint64]
 

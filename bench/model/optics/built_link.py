@@ -6,15 +6,15 @@ What its modules are made of is theirs; what was measured on it is here. None: n
 import re
 from dataclasses import dataclass
 
-from bench.model import medium as media
-from bench.model.energy import LinkEnergy, link_energy
-from bench.model.entry import Entry, exactly
-from bench.model.fec import group_time_s
 from bench.model.framing import Framing, Transport
-from bench.model.link_budget import has_oma, is_bound_to_host
-from bench.model.link_fec import LinkFec, interleave_depth, link_fec
-from bench.model.link_latency import LatencyPart, LinkLatency, link_latency
-from bench.model.medium import LIGHT_M_PER_S, Medium
+from bench.model.optics import medium as media
+from bench.model.optics.energy import LinkEnergy, link_energy
+from bench.model.optics.entry import Entry, exactly
+from bench.model.optics.fec import group_time_s
+from bench.model.optics.link_budget import has_oma, is_bound_to_host
+from bench.model.optics.link_fec import LinkFec, interleave_depth, link_fec
+from bench.model.optics.link_latency import LatencyPart, LinkLatency, link_latency
+from bench.model.optics.medium import LIGHT_M_PER_S, Medium
 from bench.model.transceiver import Transceiver
 
 
@@ -130,7 +130,7 @@ def why_no_code(link: BuiltLink) -> str:
 
 
 def latency(link: BuiltLink, run: LinkFec | None) -> LinkLatency:
-    """`bench.model.link_latency`; of glass of unknown length or kind no more than the speed of light is known.
+    """`bench.model.optics.link_latency`; of glass of unknown length or kind no more than the speed of light is known.
 
     A soft-decision code is part of the module that decodes it, of which no number is published.
     """

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.model import units
-from bench.model.fec import CFEC, CODES, INNER_BCH, KP4, KR4, LL271, LL272, OFEC, FecCode
+from bench.model.optics.fec import CFEC, CODES, INNER_BCH, KP4, KR4, LL271, LL272, OFEC, FecCode
 
 _BY_SIZE: Final = {(code.n, code.k): code for code in CODES if code.n is not None} | {(272, 257): LL272}
 _BY_WORD: Final = {"cfec": CFEC, "ofec": OFEC, "concatenated": INNER_BCH}

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Final
 
-from bench.model.curve import Curve, Segment
-from bench.model.curve_fit import CurvePoint, fit_curve, held_out_times_s
+from bench.model.fit.curve import Curve, Segment
+from bench.model.fit.curve_fit import CurvePoint, fit_curve, held_out_times_s
 
 MIN_SIZES: Final = 3
 """Two numbers are fitted; with two sizes nothing would be left to judge them by."""

@@ -6,8 +6,8 @@ from enum import Enum
 
 import numpy as np
 
-from bench.model.fec import FecCode, frame_loss_ratio, frames_lost
-from bench.model.fec_histogram import FecHistogram, extrapolate, ratio_interval
+from bench.model.optics.fec import FecCode, frame_loss_ratio, frames_lost
+from bench.model.optics.fec_histogram import FecHistogram, extrapolate, ratio_interval
 
 
 class Basis(Enum):

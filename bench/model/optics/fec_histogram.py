@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.model import units
-from bench.model.fec import FecCode
+from bench.model.optics.fec import FecCode
 
 Counts = NDArray[np.float64]
 """Shape (bins,): codewords by number of bad symbols."""

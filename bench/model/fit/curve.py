@@ -1,10 +1,10 @@
-"""`Curve`: time over message size of one series, as one `Line` per protocol. `bench.model.curve_fit` makes it."""
+"""`Curve`: time over message size of one series, as one `Line` per protocol. `bench.model.fit.curve_fit` makes it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from bench.model.line import Estimate, Line
+from bench.model.fit.line import Estimate, Line
 
 PLATEAU_TOLERANCE: Final = 0.05
 """Where the bandwidth dS/dT between the last two sizes differs by more from that of the largest, S/T, a larger message would

@@ -27,7 +27,7 @@ from enum import Enum
 from typing import Final
 
 from bench.model.framing import Transport, framing
-from bench.model.tcp_window import (
+from bench.model.optics.tcp_window import (
     CUBIC_DECREASE,
     CUBIC_RANDOM,
     RENO_DECREASE,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bench.model.cabling import Cabling, parse_cabling, reaches_m, takes
+from bench.model.optics.cabling import Cabling, parse_cabling, reaches_m, takes
 from bench.model.transceiver import Transceiver
 
 MOST_LISTED: Final = 12

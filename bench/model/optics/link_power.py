@@ -1,10 +1,10 @@
 """Power and energy per bit of a link and of all links of a job's ports, as `Draw`: typical and maximum apart."""
 
 from bench.model import units
-from bench.model.built_link import BuiltLink
-from bench.model.energy import Parts, Power, parts, total_power
-from bench.model.entry import Draw, Entry, exactly, neither
 from bench.model.fabric import Network
+from bench.model.optics.built_link import BuiltLink
+from bench.model.optics.energy import Parts, Power, parts, total_power
+from bench.model.optics.entry import Draw, Entry, exactly, neither
 from bench.model.predict import Prediction
 
 

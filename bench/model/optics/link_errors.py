@@ -7,20 +7,26 @@ computed without a floor, and a loss computed from a mean BER, are lower bounds.
 import math
 from typing import Final
 
-from bench.model import medium as media
 from bench.model import units
-from bench.model.built_link import BuiltLink, why_no_ber_of_its_own, why_no_code
-from bench.model.entry import Entry, exactly
-from bench.model.fec import MIN_FRAME_BITS, FecCode, codeword_error_ratio, frames_lost, frames_per_codeword
-from bench.model.link_budget import ber_from_margin, budget
-from bench.model.link_fec import LinkFec, interleave_depth, link_fec
-from bench.model.medium import Medium
+from bench.model.optics import medium as media
+from bench.model.optics.built_link import BuiltLink, why_no_ber_of_its_own, why_no_code
+from bench.model.optics.entry import Entry, exactly
+from bench.model.optics.fec import (
+    MIN_FRAME_BITS,
+    FecCode,
+    codeword_error_ratio,
+    frames_lost,
+    frames_per_codeword,
+)
+from bench.model.optics.link_budget import ber_from_margin, budget
+from bench.model.optics.link_fec import LinkFec, interleave_depth, link_fec
+from bench.model.optics.medium import Medium
 
 LEAST_BER: Final = 1e-20
 """No link has counted a lower bit error ratio: one error in 1e20 bits takes 1.8 years at 1.7 Tb/s."""
 
 BANDS_NM: Final = ((800.0, 960.0), (1260.0, 1360.0), (1530.0, 1565.0))
-"""In each of these the attenuation that `bench.model.medium` has for one wavelength is taken for all: multimode fibre, O
+"""In each of these the attenuation that `bench.model.optics.medium` has for one wavelength is taken for all: multimode fibre, O
 band, C band (M: ITU-T G-series supplement 39). The outer CWDM wavelengths differ by some hundredths of a dB per km."""
 
 
@@ -100,7 +106,7 @@ def pre_fec_ber(link: BuiltLink, margin: Entry) -> Entry:
 
 
 def _noise_ber(link: BuiltLink, margin: Entry) -> Entry:
-    """The more margin, the fewer errors; see `bench.model.link_budget.ber_from_margin`."""
+    """The more margin, the fewer errors; see `bench.model.optics.link_budget.ber_from_margin`."""
     reason = why_no_ber_of_its_own(link)
     threshold = None if link.near.fec is None else link.near.fec.pre_fec_ber_threshold
     if reason is not None or threshold is None or link.near.optical is None or not margin.is_known:
@@ -116,7 +122,7 @@ def _noise_ber(link: BuiltLink, margin: Entry) -> Entry:
 def losses(link: BuiltLink, run: LinkFec | None, ber: Entry) -> tuple[Entry, Entry, Entry]:
     """Share of codewords beyond correction, of frames of 64 bytes lost, and of full packets lost.
 
-    Packets: as given, before any computation. Codewords: `bench.model.fec.codeword_error_ratio`.
+    Packets: as given, before any computation. Codewords: `bench.model.optics.fec.codeword_error_ratio`.
     """
     codewords, frames, packets = _computed(link, run, ber)
     if link.loss_ratio is not None:
@@ -156,7 +162,7 @@ def _computed(link: BuiltLink, run: LinkFec | None, ber: Entry) -> tuple[Entry, 
 def packets_lost(code: FecCode, codeword_ratio: float, depth: int, packet_bits: int) -> float:
     """Share of packets lost with a share of codewords: CER (1 + d F) / F with F packets per codeword, at most 1.
 
-    `bench.model.fec.frames_lost` for any length: what lies in many codewords is hit more often. At 400 Gb/s 4096 bytes
+    `bench.model.optics.fec.frames_lost` for any length: what lies in many codewords is hit more often. At 400 Gb/s 4096 bytes
     are lost 4 times as often as frames of 64.
     """
     packets = frames_per_codeword(code) * MIN_FRAME_BITS / packet_bits

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from bench.model.cabling import Conductor, conductor_of
-from bench.model.facing import is_cable
-from bench.model.finding import Finding, warning
+from bench.model.optics.cabling import Conductor, conductor_of
+from bench.model.optics.facing import is_cable
+from bench.model.optics.finding import Finding, warning
 from bench.model.transceiver import Transceiver
 
 LR_REACH_M: Final = 10_000.0

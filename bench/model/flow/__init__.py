@@ -1,0 +1,1 @@
+"""Flows on a fat tree: routes, max-min fair rates, hashing."""
