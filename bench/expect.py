@@ -66,6 +66,25 @@ def expect(spec: CollectiveSpec, network: Network, backend: str, algorithm: str 
     )
 
 
+def check_forced(algorithm: str | None, network: Network) -> None:
+    """Refuse an algorithm that the machine cannot run.
+
+    Raises:
+        ValueError: NVLS without switches that reduce, reduction in a network that is not described as able to.
+    """
+    schedule = None if algorithm is None else schedule_named(algorithm)
+    if schedule in (Schedule.nvls, Schedule.nvlstree) and not network.has_nvls:
+        raise ValueError(
+            f"nccl.algorithm={algorithm}: the NVLink switches of this fabric do not reduce (fabric.has_nvls); take ring or tree"
+        )
+    reduces = schedule is Schedule.sharp or (schedule is Schedule.nvls and network.num_hosts > 1)
+    if reduces and not network.has_in_network_reduction:
+        raise ValueError(
+            f"nccl.algorithm={algorithm} on {network.num_hosts} hosts: NCCL then reduces in the network; give "
+            "fabric.has_in_network_reduction=true if your switches do, or take ring, tree or nvlstree"
+        )
+
+
 def widened(prediction: Prediction, others: Sequence[Prediction]) -> Prediction:
     """The interval of a schedule that was chosen holds those of the others, since nobody said that it will run."""
     ends = [(one.low_s, one.high_s) for one in (prediction, *others)]

@@ -10,7 +10,7 @@ from typing import Final
 
 from bench.calibrating import Calibrated, ask
 from bench.config import BenchConfig
-from bench.expect import Expected, expect
+from bench.expect import Expected, check_forced, expect
 from bench.fit_file import read_calibration
 from bench.glass import Glass, glass_of, goodput_of
 from bench.launch.resolve import prediction_target
@@ -98,6 +98,8 @@ def forecast(config: BenchConfig) -> Forecast:
     low, high = goodput_of(glass_of(settled, lossless), lossless)
     network = dataclasses.replace(lossless, goodput_low=low, goodput_high=high)
     emulated = settled.launcher.kind == "emulated"
+    if settled.backend == "nccl":
+        check_forced(settled.nccl.algorithm, network)
     backend = ("gloo" if settled.backend == "auto" else settled.backend) if emulated else settled.backend
     rows: dict[CollectiveSpec, tuple[Point, Expected]] = {}
     notes: dict[str, None] = {}

@@ -31,7 +31,7 @@ class Judged:
     """One row, predicted. Rates in 10**9 byte/s of busbw; None where the hardware is not known well enough.
 
     Attributes:
-        algorithm: the schedule of the table, or the one chosen; ``algorithm_source`` says which.
+        algorithm: the schedule of the table, or the one chosen; ``algorithm_source`` says which. ``asked``: as the table has it.
         relative_error: predicted over measured, less 1.
         is_above_ceiling: measured above what the hardware allows; None without a ceiling.
         left_out: clusters of linerate's own table that took no part in the expectation, because they hold this row.
@@ -43,6 +43,7 @@ class Judged:
     collective: str
     algorithm: str | None
     algorithm_source: str
+    asked: str
     measured_gbytes_per_s: float
     ceiling_gbytes_per_s: float | None
     predicted_gbytes_per_s: float | None
@@ -99,7 +100,7 @@ def judge(row: TableRow, rows: Sequence[Published] | None = None) -> Judged:
     ceilings = [min(limits.values()) for s in bounds if (limits := measured.limits_of(s))]
     ceiling = max(ceilings) if ceilings else None
     if not reached:
-        return _judged(measured, None, source, ceiling, None, None, None, None, left_out)
+        return _judged(row, None, source, ceiling, None, None, None, None, left_out)
     best = max(reached, key=lambda s: reached[s][0])  # type: ignore[index]
     expected, bound, low, high = reached[best]  # type: ignore[misc]
     for schedule in bounds:
@@ -109,7 +110,7 @@ def judge(row: TableRow, rows: Sequence[Published] | None = None) -> Judged:
             low, high = min(low, other[2]), max(high, other[3])
     if ceiling is not None:
         high = min(high, ceiling)
-    return _judged(measured, best, source, ceiling, expected, low, high, bound, left_out)
+    return _judged(row, best, source, ceiling, expected, low, high, bound, left_out)
 
 
 def _outcome(
@@ -127,7 +128,7 @@ def _outcome(
 
 
 def _judged(
-    measured: Published,
+    row: TableRow,
     schedule: Schedule | None,
     source: str,
     ceiling: float | None,
@@ -137,6 +138,8 @@ def _judged(
     bound: str | None,
     left_out: frozenset[str],
 ) -> Judged:
+    measured = row.measured
+
     def rate(value: float | None) -> float | None:
         return None if value is None else gbytes_per_s(value)
 
@@ -147,6 +150,7 @@ def _judged(
         collective=measured.collective.value,
         algorithm=None if schedule is None else schedule.value,
         algorithm_source=source,
+        asked=row.algorithm,
         measured_gbytes_per_s=gbytes_per_s(measured.busbw_bytes_per_s),
         ceiling_gbytes_per_s=rate(ceiling),
         predicted_gbytes_per_s=rate(expected),
@@ -236,6 +240,12 @@ def show(table: Path | None, json_out: Path | None) -> None:
         "whole cluster left out.",
         markup=False,
     )
+    misread = sorted({row.asked for row in rows if row.asked and row.algorithm_source == "chosen"})
+    if misread:
+        console.print(
+            f"Algorithms without a closed form for their collective, so that one was chosen: {', '.join(misread)}",
+            markup=False,
+        )
     unknown = [row.name for row in rows if row.predicted_gbytes_per_s is None]
     if unknown:
         console.print(
