@@ -8,7 +8,8 @@ The folder names are the layers; an arrow points at what may be imported (tests/
     L1  bench/record.py, summary.py, run_folder.py, catalog.py, nccl_log.py, published.py, fit_file.py
                          what is written, what is known                                          -> L0
     L2  bench/measure/   torch, MPI: what really happened                                            -> L0
-    L3  bench/config.py, compose.py, mpi_algorithms.py   what was asked; compose is the only door to Hydra  -> L0, L1
+    L3  bench/config.py, emulation_config.py, library_config.py, link_config.py, mpi_algorithms.py, compose.py
+                         what was asked; compose is the only door to Hydra  -> L0, L1
     L4  bench/launch/, joining.py, points.py, capable.py, sweep.py, runner.py, describe.py, manifest.py, provenance.py, counters.py,
         console.py, findings.py, nccl_table.py, bmwg.py, expect.py, forecast.py, forecast_view.py, listing.py, link.py, fitting.py,
         fit_view.py, calibrating.py, glass.py, glass_view.py, validation.py

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from bench import catalog
-from bench.config import EmulationConfig
+from bench.emulation_config import EmulationConfig
 from bench.launch import kernel
 from bench.launch.layout import Layout
 from bench.launch.shaping import LinkShape, link_shape

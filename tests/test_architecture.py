@@ -63,7 +63,14 @@ LAYERS: Final = (
     Layer("measure", ("bench.measure",), ("model", "exits"), CONFIGURATION | TABLES | FIGURES | NAMESPACES),
     Layer(
         "config",
-        ("bench.config", "bench.compose", "bench.mpi_algorithms"),
+        (
+            "bench.config",
+            "bench.compose",
+            "bench.mpi_algorithms",
+            "bench.emulation_config",
+            "bench.library_config",
+            "bench.link_config",
+        ),
         ("model", "record"),
         TORCH | FIGURES | LAUNCHER_ONLY,
     ),

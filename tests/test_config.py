@@ -8,8 +8,9 @@ import pytest
 
 from bench import catalog
 from bench.compose import as_yaml, compose
-from bench.config import BenchConfig, LinkConfig
+from bench.config import BenchConfig
 from bench.link import link_findings
+from bench.link_config import LinkConfig
 
 OPTIONS = [
     f"{group}={name}" for group in ("launcher", "fabric", "sizes", "timing") for name in catalog.names(group)

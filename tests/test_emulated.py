@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from bench.catalog import transceiver
-from bench.config import EmulationConfig
+from bench.emulation_config import EmulationConfig
 from bench.launch.carried import CARRIED
 from bench.launch.emulated import missing
 from bench.launch.shaping import link_shape

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 from bench.compose import compose
-from bench.config import EmulationConfig
+from bench.emulation_config import EmulationConfig
 from bench.launch import kernel
 from bench.launch.emulated import missing, missing_for_faults
 from bench.launch.layout import Layout, layout_of

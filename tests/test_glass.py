@@ -12,10 +12,11 @@ from rich.console import Console
 
 from bench import catalog
 from bench.compose import compose
-from bench.config import LEAST_BER, BenchConfig
+from bench.config import BenchConfig
 from bench.glass import Glass, glass_of, goodput_of, link_of
 from bench.glass_view import not_known, rows, show
 from bench.launch.resolve import prediction_target
+from bench.link_config import LEAST_BER
 from bench.model.collective import Collective, CollectiveSpec
 from bench.model.fabric import Network
 from bench.model.optics import link_errors

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bench.compose import compose
-from bench.config import ALGORITHMS, BACKENDS, PASSES, BenchConfig, SizesConfig, TrafficConfig
+from bench.config import ALGORITHMS, BACKENDS, PASSES, BenchConfig, SizesConfig
+from bench.library_config import TrafficConfig
 from bench.model.collective import TRAITS, Collective, message_bytes
 from bench.model.datatype import DATA_TYPES
 from bench.model.grouping import groups_of

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench import exits
-from bench.config import BenchConfig, EmulationConfig
+from bench.config import BenchConfig
+from bench.emulation_config import EmulationConfig
 from bench.launch import kernel
 from bench.launch.emulated_mpi import network_path, prepare
 from bench.launch.layout import Layout, layout_of

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bench.config import EmulationConfig
+from bench.emulation_config import EmulationConfig
 from bench.launch.shaping import MIN_BYTES_PER_S
 from bench.model.fault import loss_ratios, rate_fractions
 

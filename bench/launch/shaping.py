@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Final
 
-from bench.config import EmulationConfig
+from bench.emulation_config import EmulationConfig
 from bench.model.transceiver import Transceiver
 
 MIN_BUCKET_BYTES: Final = 131072
