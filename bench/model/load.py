@@ -111,7 +111,7 @@ def loads_of(spec: CollectiveSpec, network: Network, schedule: Schedule | None) 
                     loss_share=arriving,
                 )
             )
-        if network.spine_bytes_per_s is not None and moved.leaf_bytes:
+        if network.spine_bytes_per_s is not None:
             found.append(
                 _spine_load(spec, network, schedule, moved.leaf_bytes, per_port_bytes, ports, arriving)
             )
@@ -165,7 +165,7 @@ def _spine_load(
     hosts_per_leaf = min(network.hosts_per_leaf or network.num_hosts, network.num_hosts)
     capacity = network.spine_bytes_per_s * network.goodput_high
     payload_bytes = leaf_bytes / (hosts_per_leaf * ports)
-    if network.ecmp_uplinks is None:
+    if network.ecmp_uplinks is None or leaf_bytes == 0:
         return Load(
             resource="spine",
             payload_bytes=payload_bytes,
