@@ -5,7 +5,8 @@ The folder names are the layers; an arrow points at what may be imported (tests/
     L0  bench/model/     what must be moved, what the optics allow; statistics; no torch, no Hydra
                          (optics/ the link, flow/ flows on a fat tree, fit/ curves of a run)
         bench/exits.py   exit statuses
-    L1  bench/record.py, summary.py, run_folder.py, catalog.py, nccl_log.py, published.py, fit_file.py
+    L1  bench/record.py, reported.py, summary.py, point_warnings.py, run_folder.py, catalog.py, nccl_log.py, published.py,
+        fit_file.py, environment.py, importers/
                          what is written, what is known                                          -> L0
     L2  bench/measure/   torch, MPI: what really happened                                            -> L0
     L3  bench/config.py, emulation_config.py, library_config.py, link_config.py, mpi_algorithms.py, compose.py

@@ -23,7 +23,8 @@ from bench.model import units
 from bench.model.fabric import Fabric
 from bench.model.transceiver import Transceiver
 from bench.record import Record, RunManifest
-from bench.summary import SummaryRow
+from bench.summary import SummaryRow, headline_s
+from bench.summary import is_valid as has_valid_time
 
 METHODOLOGY: Final = "draft-calabria-bmwg-ai-fabric-training-bench"
 TERMINOLOGY: Final = "draft-calabria-bmwg-ai-fabric-terminology"
@@ -140,14 +141,16 @@ def line_rate_bytes_per_s(manifest: RunManifest) -> float | None:
 def _point(manifest: RunManifest, tries: Sequence[tuple[Record, SummaryRow]]) -> dict[str, Any]:
     """One point: its last attempt is the result, earlier ones are trials that were excluded."""
     record, row = tries[-1]
-    is_valid = record.status == "complete" and bool(record.durations_s) and not record.num_wrong_elements
+    is_valid = record.status == "complete" and has_valid_time(record)
     durations_s = np.asarray(record.durations_s if is_valid else [], dtype=np.float64)
-    mean_s = float(durations_s.mean()) if is_valid else None
-    statistics = {"average": mean_s, "p50": row.time_s, "p95": row.time_p95_s, "p99": row.time_p99_s}
+    # Without samples, what another program printed is an average, and no percentile.
+    mean_s = float(durations_s.mean()) if len(durations_s) else headline_s(record)
+    median_s = row.time_s if len(durations_s) else None
+    statistics = {"average": mean_s, "p50": median_s, "p95": row.time_p95_s, "p99": row.time_p99_s}
     time_s = {name: value if is_valid else None for name, value in statistics.items()}
     busbw = {name: _busbw(row, value) for name, value in time_s.items()}
     rate = line_rate_bytes_per_s(manifest)
-    crosses = record.fabric_bytes_per_rank != 0 and record.num_hosts > 1
+    crosses = record.fabric_bytes_per_rank != 0 and (record.num_hosts or 1) > 1
     median = busbw["p50"] if crosses else None
     is_verified = record.algorithm_source in VERIFIED_SOURCES
     return {
@@ -251,7 +254,9 @@ def _comparability(
     stated = fabric.get("oversubscription") if fabric.get("hosts_per_leaf") is not None else None
     oversubscription = 1.0 if is_emulated else stated
     transport = manifest.config.get("transport", "unknown")
-    ranks_per_host, rest = divmod(record.num_ranks, record.num_hosts)
+    ranks_per_host, rest = (None, 1)
+    if record.num_ranks is not None and record.num_hosts:
+        ranks_per_host, rest = divmod(record.num_ranks, record.num_hosts)
     return {
         "num_ranks": record.num_ranks,
         "ranks_per_host": None if rest else ranks_per_host,
@@ -293,7 +298,9 @@ def _deviations(manifest: RunManifest, points: Sequence[Mapping[str, Any]]) -> l
         found.append("one host: nothing crosses a fabric (1.2)")
     if manifest.num_ranks not in NUMS_RANKS:
         found.append(f"N is {manifest.num_ranks}; the draft tests {', '.join(map(str, NUMS_RANKS))} (9.1)")
-    other = sorted({p["s_bytes"] for p in points if not _is_tested_size(p["s_bytes"], manifest.num_ranks)})
+    other = sorted(
+        {p["s_bytes"] for p in points if not _is_tested_size(p["s_bytes"], manifest.num_ranks or 1)}
+    )
     if other:
         found.append(f"{len(other)} sizes are none of 1, 8, 64, 256 MB, 1 and 4 GB (9.1)")
     few = sum(p["iterations"] < MIN_ITERATIONS for p in points)

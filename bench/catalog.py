@@ -119,7 +119,7 @@ def from_mapping(kind: type[_T], content: Mapping[str, Any], where: str) -> _T:
     config = dacite.Config(strict=True, type_hooks={float: _number})
     try:
         return dacite.from_dict(kind, content, config)
-    except dacite.DaciteError as error:
+    except (dacite.DaciteError, OverflowError) as error:
         raise ValueError(f"{where}: {error}") from error
 
 

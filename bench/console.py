@@ -161,9 +161,7 @@ def run_table(manifest: RunManifest, rows: Sequence[SummaryRow]) -> Table:
 
 
 def _title(manifest: RunManifest) -> str:
-    parts = [
-        f"{manifest.num_ranks} ranks on {manifest.num_hosts} host{'s' if manifest.num_hosts > 1 else ''}"
-    ]
+    parts = [manifest.ranks_on_hosts]
     if manifest.launcher == "emulated" and manifest.links:
         links = manifest.links
         parts.append(

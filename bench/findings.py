@@ -45,9 +45,8 @@ def _what(manifest: RunManifest, rows: Sequence[SummaryRow], num_invalid: int, o
     span = units.format_bytes(sizes[0])
     if len(sizes) > 1:
         span += f" to {units.format_bytes(sizes[-1])}"
-    hosts = "host" if manifest.num_hosts == 1 else "hosts"
     text = (
-        f"Measured {names} with {manifest.num_ranks} ranks on {manifest.num_hosts} {hosts} ({manifest.backend}, "
+        f"Measured {names} with {manifest.ranks_on_hosts} ({manifest.backend}, "
         f"{rows[0].dtype}, {span}) over {_path(manifest, rows, optics)}"
     )
     if num_invalid:

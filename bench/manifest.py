@@ -7,6 +7,7 @@ from typing import Any
 
 from bench import provenance
 from bench.config import BenchConfig
+from bench.environment import allowed
 from bench.glass import glass_of
 from bench.launch.identity import OWN_PREFIX, RankIdentity
 from bench.model.fabric import Network
@@ -56,7 +57,7 @@ def manifest_of(
         fabric=named_fabric(config, kind),
         time_scale=config.emulation.time_scale if kind == "emulated" else None,
         links=links,
-        environment=provenance.environment(environ),
+        environment=allowed(environ),
         skipped=list(plan.skipped),
         num_points_planned=len(plan.points),
         initialisation_s=initialisation_s,

@@ -275,7 +275,7 @@ def _preamble(row: SummaryRow, collective: Collective, message_bytes: int) -> st
     that it does not use, by default sum."""
     item_bytes, traits = DATA_TYPES[row.dtype].num_bytes, TRAITS[collective]
     is_per_rank = traits.is_per_rank or collective is Collective.all_to_allv
-    count = message_bytes // item_bytes // (row.num_ranks if is_per_rank else 1)
+    count = message_bytes // item_bytes // (row.num_ranks or 1 if is_per_rank else 1)
     operator = row.reduce_op or ("sum" if collective is Collective.send_recv else "none")
     root = 0 if traits.has_root else -1
     return f"{message_bytes:12d}  {count:12d}  {TYPE_NAMES.get(row.dtype, row.dtype):>8}  {operator:>6}  {root:6d}"

@@ -8,7 +8,6 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,21 +16,6 @@ import psutil
 import bench
 
 _PACKAGES: Final = ("torch", "numpy", "scipy", "pyarrow", "hydra-core", "omegaconf", "pyroute2", "mpi4py")
-
-_ALLOWED: Final = re.compile(
-    r"^(NCCL_|TORCH_|GLOO_|OMPI_MCA_(btl|pml|mtl|coll|smsc|accelerator|op|mpi)|UCX_|FI_|OMP_|MASTER_|SLURM_(JOB_ID|STEP_ID|NTASKS|STEP_NUM_TASKS|JOB_NUM_NODES)"
-    r"|CUDA_VISIBLE_DEVICES$|TORCHELASTIC_RESTART_COUNT$)"
-)
-_SECRET: Final = re.compile(r"TOKEN|SECRET|PASSWORD|KEY|CREDENTIAL", re.IGNORECASE)
-
-
-def environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that change what is measured, by allow-list; what looks like a secret is left out."""
-    return {
-        name: value
-        for name, value in sorted(environ.items())
-        if _ALLOWED.match(name) and not _SECRET.search(name)
-    }
 
 
 def versions() -> dict[str, str]:

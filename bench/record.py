@@ -8,21 +8,28 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bench.catalog import from_mapping
+from bench.reported import Reported
 
-RECORD_VERSION: Final = 3
+RECORD_VERSION: Final = 4
 """Version of records.jsonl, manifest.json and samples.parquet.
 
 1  first form
 2  why sampling stopped, what was left out, skew and stragglers, counted bytes, overlap; groups measured side by side;
    the start-up of the communicator
 3  the schedule that was predicted, how it was found, and the interval of the prediction; what a calibration says
+4  points that another program measured (``reported``), measured more than once in a run (``repeat``), or of which the ranks
+   are not known; where an imported run comes from (``imported``)
 
 Fields that an older version lacks are None there.
 """
 
-READABLE: Final = (1, 2, 3)
+READABLE: Final = (1, 2, 3, 4)
 
 STATUSES: Final = ("running", "complete", "interrupted", "failed")
+
+
+class NewerVersionError(ValueError):
+    """A file of a newer linerate: nothing in it is damaged, and nothing of it may be left out."""
 
 
 @dataclass(kw_only=True)
@@ -62,6 +69,9 @@ class Record:
         load_imbalance: phi of an all_to_allv: largest over mean of what ranks send or receive.
         communication_s, compute_s: overlap pass: the call and the computation alone, slowest rank of each sample.
         clock_resolution_s: smallest step of the clock that timed the samples.
+        num_ranks, num_hosts: None where an imported log does not tell.
+        repeat: which of several measurements of the same point in one run, from 1.
+        reported: what another program printed of the point; None for our own, whose statistics come from ``durations_s``.
     """
 
     point_id: str
@@ -76,8 +86,8 @@ class Record:
     placement: str
     measure_pass: str
     group: str
-    num_ranks: int
-    num_hosts: int
+    num_ranks: int | None
+    num_hosts: int | None
     message_bytes: int
     calls_per_sample: int
     durations_s: list[float]
@@ -115,6 +125,8 @@ class Record:
     calibrated_time_s: float | None = None
     calibrated_low_s: float | None = None
     calibrated_high_s: float | None = None
+    repeat: int = 1
+    reported: Reported | None = None
     record_version: int = RECORD_VERSION
 
     def to_line(self) -> str:
@@ -126,14 +138,11 @@ class Record:
         """Read one line back.
 
         Raises:
-            ValueError: not a record of this version, or a number that is none.
+            ValueError: not a record of a version that this one reads, or a number that is none.
         """
-        content = json.loads(line, parse_constant=_refuse_constant)
-        _check_version(content, "")
-        record = from_mapping(Record, content, "record")
-        if not all(math.isfinite(value) for value in record.durations_s):
-            raise ValueError(f"record {record.point_id}: durations_s holds a value that is not finite")
-        return record
+        content = _loads(line)
+        check_version(content, "")
+        return from_mapping(Record, content, "record")
 
 
 @dataclass(kw_only=True)
@@ -142,7 +151,9 @@ class RunManifest:
 
     ``initialisation_s``: making the communicator, from the first word to a barrier of all ranks; slowest rank.
     ``groups``: ranks of each group that measured beside others, by the name in the records. ``glass``: what the optics of the
-    configured link mean (docs/link.md); None where they are not named.
+    configured link mean (docs/link.md); None where they are not named. ``imported``: of a log that another program wrote, what
+    it was and how every line of it was taken; None for our own runs. ``num_ranks``, ``num_hosts``: None where such a log does
+    not tell.
     """
 
     run_id: str
@@ -159,8 +170,8 @@ class RunManifest:
     launcher: str
     launched_by: str
     backend: str
-    num_ranks: int
-    num_hosts: int
+    num_ranks: int | None
+    num_hosts: int | None
     transceiver: str
     fabric: str
     time_scale: float | None
@@ -172,7 +183,18 @@ class RunManifest:
     initialisation_s: float | None = None
     groups: dict[str, list[int]] = field(default_factory=dict)
     glass: dict[str, Any] | None = None
+    imported: dict[str, Any] | None = None
     record_version: int = RECORD_VERSION
+
+    @property
+    def ranks_on_hosts(self) -> str:
+        """``8 ranks on 2 hosts``, as titles and sentences say it."""
+        if self.num_ranks is None:
+            return "ranks not known"
+        ranks = f"{self.num_ranks} rank{'' if self.num_ranks == 1 else 's'}"
+        if self.num_hosts is None:
+            return f"{ranks}, hosts not known"
+        return f"{ranks} on {self.num_hosts} host{'' if self.num_hosts == 1 else 's'}"
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self), indent=2, allow_nan=False) + "\n"
@@ -180,15 +202,37 @@ class RunManifest:
     @staticmethod
     def from_json(text: str) -> "RunManifest":
         """Read a manifest. Raises ValueError where it is none, or of another version."""
-        content: Mapping[str, Any] = json.loads(text, parse_constant=_refuse_constant)
-        _check_version(content, "manifest: ")
+        content: Mapping[str, Any] = _loads(text)
+        check_version(content, "manifest: ")
         return from_mapping(RunManifest, content, "manifest")
 
 
-def _check_version(content: object, where: str) -> None:
+def check_version(content: object, where: str) -> None:
+    """Raises ValueError where a mapping is of no version that this one reads; says whether it is newer."""
     found = content.get("record_version") if isinstance(content, dict) else None
-    if found not in READABLE:
-        raise ValueError(f"{where}record_version is {found}; this version of linerate reads {READABLE}")
+    if found in READABLE:
+        return
+    if isinstance(found, int) and found > RECORD_VERSION:
+        raise NewerVersionError(
+            f"{where}record_version is {found}: a newer linerate wrote it. This one reads {READABLE[0]} to {READABLE[-1]}; "
+            "update linerate to read it"
+        )
+    raise ValueError(f"{where}record_version is {found}; this version of linerate reads {READABLE}")
+
+
+def _loads(text: str) -> Any:
+    """JSON whose numbers are all finite. Raises ValueError; also for a nesting that no record has."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested deeper than a record is") from None
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        _refuse_constant(text)
+    return value
 
 
 def _refuse_constant(text: str) -> None:

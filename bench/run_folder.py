@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from bench.record import Record, RunManifest
+from bench.record import NewerVersionError, Record, RunManifest
 from bench.summary import summary_csv
 
 MANIFEST: Final = "manifest.json"
@@ -71,8 +71,14 @@ class RunFolder:
         _replace_file(self.path / MANIFEST, manifest.to_json().encode())
 
     def manifest(self) -> RunManifest:
-        """Raises ValueError where it cannot be read."""
-        return RunManifest.from_json((self.path / MANIFEST).read_text(encoding="utf-8"))
+        """Raises ValueError where it cannot be read; names the file."""
+        path = self.path / MANIFEST
+        try:
+            return RunManifest.from_json(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise ValueError(f"{path}: {' '.join(str(error).split())[:300]}") from error
 
     def append(
         self,
@@ -143,18 +149,41 @@ class RunFolder:
         Raises:
             ValueError: a line before the last is damaged; says which.
         """
-        lines = (self.path / RECORDS).read_bytes().split(b"\n")
-        found = []
+        found, damaged = self._read_records()
+        num_lines = damaged[-1][2] if damaged else 0
+        for number, text, _ in damaged:
+            if number < num_lines:
+                raise ValueError(text)
+        return found
+
+    def readable_records(self) -> tuple[list[Record], list[str]]:
+        """All points that can be read, and a sentence for each line that cannot.
+
+        Raises:
+            ValueError: there is no file, or it was written by a newer version.
+        """
+        found, damaged = self._read_records()
+        return found, [text for _, text, _ in damaged]
+
+    def _read_records(self) -> tuple[list[Record], list[tuple[int, str, int]]]:
+        """Records, and of each damaged line its number, a sentence, and how many lines there are."""
+        path = self.path / RECORDS
+        try:
+            lines = path.read_bytes().split(b"\n")
+        except OSError as error:
+            raise ValueError(f"{path} cannot be read: {error.strerror}") from error
+        found, damaged = [], []
         for number, line in enumerate(lines, start=1):
             if not line.strip():
                 continue
             try:
                 found.append(Record.from_line(line.decode()))
+            except NewerVersionError as error:
+                raise ValueError(f"{path}, line {number}: {error}") from error
             except ValueError as error:
-                if number == len(lines):
-                    break
-                raise ValueError(f"{self.path / RECORDS}, line {number}: {error}") from error
-        return found
+                text = f"{path}, line {number}: {' '.join(str(error).split())[:300]}"
+                damaged.append((number, text, len(lines)))
+        return found, damaged
 
     def finish(self, *, status: str, reason: str | None, exit_status: int) -> None:
         """Join the sample parts, export summary.csv, and write how the run ended. May be called again."""

@@ -10,17 +10,17 @@ from typing import Final
 import numpy as np
 
 from bench.model import units
-from bench.model.collective import Collective, bus_factor
+from bench.model.collective import TRAITS, Collective, bus_factor
 from bench.model.grouping import WORLD
 from bench.model.overlap import overlap_fraction
-from bench.model.stability import stability_facts
 from bench.model.statistics import summarise
-from bench.model.straggler import REACHED, Finding, Kind
-from bench.model.verdict import BACKEND_EVIDENCE, MeasuredPoint, best_other_efficiency, bound_by
+from bench.model.verdict import MeasuredPoint, best_other_efficiency, bound_by
+from bench.point_warnings import everyone_slow, point_warnings
 from bench.record import Record
+from bench.reported import LOOP_MEAN_RANK_MEAN
 
-STEAL_WARNING_SHARE: Final = 0.05
-"""Above this share of processor time taken by others on the same hardware a point says so."""
+TIME_STATISTIC: Final = "median over iterations of the slowest rank"
+"""What time_s is of a point that linerate measured; of an imported one it is what that program prints."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +44,8 @@ class SummaryRow:
     placement: str
     measure_pass: str
     group: str
-    num_ranks: int
-    num_hosts: int
+    num_ranks: int | None
+    num_hosts: int | None
     message_bytes: int
     time_s: float | None
     time_low_s: float | None
@@ -89,6 +89,10 @@ class SummaryRow:
     calibrated_time_s: float | None
     calibrated_low_s: float | None
     calibrated_high_s: float | None
+    repeat: int
+    time_statistic: str
+    time_rounding_low_s: float | None
+    time_rounding_high_s: float | None
 
 
 COLUMNS: Final = tuple(
@@ -145,14 +149,38 @@ def efficiency(record: Record, time_s: float) -> float | None:
     return record.ceiling_time_s / time_s
 
 
-def _is_valid(record: Record) -> bool:
-    return bool(record.durations_s) and not record.num_wrong_elements and not record.num_bad
+def headline_s(record: Record) -> float | None:
+    """``time_s`` of a point, whatever its data were: the median of its samples, else what another program printed."""
+    if record.durations_s:
+        return summarise(record.durations_s).median_s
+    return record.reported.time_s if record.reported else None
+
+
+def is_valid(record: Record) -> bool:
+    """Whether a point has a time and nothing speaks against its data."""
+    return headline_s(record) is not None and not record.num_wrong_elements and not record.num_bad
+
+
+def factor_of(record: Record) -> float | None:
+    """busbw over size / time. None where there is no message, or no number of ranks that says it.
+
+    A collective that linerate does not know (hypercube) has the factor that the log's own busbw implies, if it printed one.
+    """
+    if record.message_bytes <= 0:
+        return None
+    known = record.collective in {collective.value for collective in Collective}
+    if known and (record.num_ranks is not None or TRAITS[Collective(record.collective)].factor is None):
+        return bus_factor(Collective(record.collective), record.num_ranks or 1)
+    reported = record.reported
+    if reported is None or not reported.busbw_bytes_per_s or not reported.time_s:
+        return None
+    return reported.busbw_bytes_per_s * reported.time_s / record.message_bytes
 
 
 def _measured_point(record: Record) -> MeasuredPoint | None:
-    if not _is_valid(record):
+    time_s = headline_s(record)
+    if time_s is None or not is_valid(record):
         return None
-    time_s = summarise(record.durations_s).median_s
     return MeasuredPoint(
         series=(
             record.collective,
@@ -171,32 +199,14 @@ def _measured_point(record: Record) -> MeasuredPoint | None:
     )
 
 
-def _everyone_slow(record: Record, verdict: str, other_efficiency: float) -> Finding | None:
-    """Whether all ranks together are far below what the links allow, and neither latency nor the backend explains it."""
-    if verdict in ("latency", "backend") or record.predicted_time_s is None:
-        return None
-    if record.finding is not None:
-        # On a slow ring some ranks end a little before the others, and yet all are slow.
-        is_all = min(record.rank_mean_s) * REACHED > record.predicted_time_s
-        if record.finding.startswith(Kind.late_rank.value) or not is_all:
-            return None
-    if not _is_valid(record) or record.is_bucket_dominated or other_efficiency >= BACKEND_EVIDENCE:
-        return None
-    time_s, predicted_s = summarise(record.durations_s).median_s, record.predicted_time_s
-    if predicted_s >= REACHED * time_s:
-        return None
-    excess_s = time_s - predicted_s
-    return Finding(kind=Kind.everyone_slow, excess_s=excess_s, share=excess_s / time_s)
-
-
 def _row(record: Record, verdict: str, other_efficiency: float) -> SummaryRow:
     # A barrier moves nothing, so it has no bandwidth; nor has a call that shares its time with a computation.
-    has_message = record.message_bytes > 0
-    has_bandwidth = has_message and record.measure_pass != "overlap"
-    factor = bus_factor(Collective(record.collective), record.num_ranks) if has_message else None
+    has_bandwidth = record.message_bytes > 0 and record.measure_pass != "overlap"
+    factor = factor_of(record)
     statistics = summarise(record.durations_s) if record.durations_s else None
+    reported = record.reported
     # Wrong data gets no bandwidth: a fast wrong answer is not a measurement.
-    time_s = statistics.median_s if statistics and _is_valid(record) else None
+    time_s = headline_s(record) if is_valid(record) else None
     algbw = None if time_s is None or not has_bandwidth else record.message_bytes / time_s
 
     def busbw(duration_s: float | None) -> float | None:
@@ -205,7 +215,7 @@ def _row(record: Record, verdict: str, other_efficiency: float) -> SummaryRow:
         return units.gbytes_per_s(factor * record.message_bytes / duration_s)
 
     share = None if time_s is None else efficiency(record, time_s)
-    everyone = _everyone_slow(record, verdict, other_efficiency)
+    everyone = everyone_slow(record, verdict, other_efficiency, time_s)
     return SummaryRow(
         point_id=record.point_id,
         attempt=record.attempt,
@@ -222,12 +232,10 @@ def _row(record: Record, verdict: str, other_efficiency: float) -> SummaryRow:
         num_ranks=record.num_ranks,
         num_hosts=record.num_hosts,
         message_bytes=record.message_bytes,
-        time_s=statistics.median_s if statistics else None,
+        time_s=headline_s(record),
         time_low_s=statistics.low_s if statistics else None,
         time_high_s=statistics.high_s if statistics else None,
-        time_mean_rank_mean_s=sum(record.rank_mean_s) / len(record.rank_mean_s)
-        if record.rank_mean_s
-        else None,
+        time_mean_rank_mean_s=_mean_rank_mean_s(record),
         time_p95_s=statistics.p95_s if statistics else None,
         time_p99_s=statistics.p99_s if statistics else None,
         time_max_s=statistics.max_s if statistics else None,
@@ -243,7 +251,8 @@ def _row(record: Record, verdict: str, other_efficiency: float) -> SummaryRow:
         bound_by=verdict,
         num_wrong_elements=record.num_wrong_elements,
         warnings="; ".join(
-            text.replace("; ", ", ") for text in _warnings(record, verdict, share, other_efficiency, everyone)
+            text.replace("; ", ", ")
+            for text in point_warnings(record, verdict, share, other_efficiency, everyone)
         ),
         calls_per_sample=record.calls_per_sample,
         stop_reason=record.stop_reason,
@@ -258,8 +267,8 @@ def _row(record: Record, verdict: str, other_efficiency: float) -> SummaryRow:
         finding=everyone.kind.value if everyone else record.finding,
         counted_fabric_bytes_per_rank=record.counted_bytes_per_rank,
         load_imbalance=record.load_imbalance,
-        communication_time_s=_median(record.communication_s),
-        compute_time_s=_median(record.compute_s),
+        communication_time_s=_median(record.communication_s) or _reported(record, "pure_comm_s"),
+        compute_time_s=_median(record.compute_s) or _reported(record, "compute_s"),
         overlap_fraction=_overlap_fraction(record),
         predicted_low_busbw_gbytes_per_s=busbw(record.predicted_high_s),
         predicted_high_busbw_gbytes_per_s=busbw(record.predicted_low_s),
@@ -268,7 +277,22 @@ def _row(record: Record, verdict: str, other_efficiency: float) -> SummaryRow:
         calibrated_time_s=record.calibrated_time_s,
         calibrated_low_s=record.calibrated_low_s,
         calibrated_high_s=record.calibrated_high_s,
+        repeat=record.repeat,
+        time_statistic=reported.statistic if reported and statistics is None else TIME_STATISTIC,
+        time_rounding_low_s=reported.time_low_s if reported and statistics is None else None,
+        time_rounding_high_s=reported.time_high_s if reported and statistics is None else None,
     )
+
+
+def _mean_rank_mean_s(record: Record) -> float | None:
+    if record.rank_mean_s:
+        return sum(record.rank_mean_s) / len(record.rank_mean_s)
+    reported = record.reported
+    return reported.time_s if reported and reported.statistic == LOOP_MEAN_RANK_MEAN else None
+
+
+def _reported(record: Record, name: str) -> float | None:
+    return record.reported.statistics.get(name) if record.reported else None
 
 
 def _median(durations_s: Sequence[float]) -> float | None:
@@ -277,7 +301,9 @@ def _median(durations_s: Sequence[float]) -> float | None:
 
 def _overlap_fraction(record: Record) -> float | None:
     """Median over samples of the share of the communication that was hidden behind the computation."""
-    if not record.communication_s or not _is_valid(record):
+    if record.reported is not None:
+        return _reported(record, "overlap")
+    if not record.communication_s or not is_valid(record):
         return None
     fractions = [
         overlap_fraction(communication_s=alone, compute_s=compute, both_s=both)
@@ -286,38 +312,3 @@ def _overlap_fraction(record: Record) -> float | None:
         )
     ]
     return float(np.median(fractions))
-
-
-def _warnings(
-    record: Record, verdict: str, share: float | None, other_efficiency: float, everyone: Finding | None
-) -> list[str]:
-    found = list(record.warnings)
-    text = str(everyone) if everyone else record.finding_text
-    if text:
-        found.append(f"straggler: {text}")
-    if record.num_wrong_elements:
-        found.append(f"wrong_data: {record.num_wrong_elements} elements; no bandwidth is given")
-    if record.is_bucket_dominated:
-        found.append(
-            "emulation_bucket: the message is below 8 token buckets, so the link's rate does not show"
-        )
-    if record.also_bound_by and verdict == record.predicted_bound:
-        found.append(f"tie: {', '.join(record.also_bound_by)} within 1 % of {verdict}")
-    if verdict == "backend" and share is not None:
-        found.append(
-            f"backend: {share:.0%} of the ceiling here, {other_efficiency:.0%} elsewhere in this run over the same links"
-        )
-    if record.steal_share is not None and record.steal_share > STEAL_WARNING_SHARE:
-        found.append(
-            f"noisy_host: {record.steal_share:.0%} of processor time went to other machines; repeat when quiet"
-        )
-    if record.load_imbalance is not None and record.load_imbalance > 1:
-        found.append(f"imbalance: the busiest rank moves {record.load_imbalance:.2f} times the mean")
-    if record.status == "complete":
-        resolution_s = record.clock_resolution_s
-        if resolution_s is not None:
-            resolution_s /= record.calls_per_sample  # durations are those of one call
-        facts = stability_facts(record.durations_s, clock_resolution_s=resolution_s)
-        # A percentile that is withheld is an empty cell, which says it already.
-        found += [f"{fact.name}: {fact.text}" for fact in facts if fact.name != "percentiles"]
-    return found
