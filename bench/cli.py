@@ -4,32 +4,16 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import bench
 from bench import exits
+from bench.options import parser_of_verbs
 
-_DESCRIPTION: Final = (
-    "Do my collectives run at the line rate of my optics, and what would other optics buy me?"
+VERBS: Final = (
+    *("run", "predict", "validate", "fit", "report", "compare", "ab", "gate", "import", "catalog"),
 )
-_EXAMPLES: Final = """\
-examples:
-  linerate run                                            the emulated fabric, 4 hosts, 400G slowed 1000 times
-  linerate run transceiver=800g-osfp-dr8 sizes=quick
-  linerate run launcher=local                             loopback, no optics
-  torchrun --nproc-per-node 8 -m bench transceiver=400g-osfp-dr4 fabric=dgx_h100
-  linerate predict transceiver=800g-osfp-dr8 fabric=dgx_h100 fabric.num_hosts=16
-  linerate validate --table measured.csv
-  linerate fit runs/latest                                latency and bandwidth of what was measured
-  linerate catalog 800g dr8
-"""
-FORMATS: Final = ("table", "nccl-tests")
 _LATER: Final = (
-    "report",
-    "compare",
-    "ab",
-    "import",
     "doctor",
     "preflight",
     "pairs",
@@ -45,9 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _be_rank()
     if arguments and arguments[0] in _LATER:
         return _refused(
-            f"the verb {arguments[0]!r} is not in this version ({bench.__version__}); there are run, predict, validate, fit, catalog"
+            f"the verb {arguments[0]!r} is not in this version ({bench.__version__}); there are {', '.join(VERBS)}"
         )
-    parser = _parser()
+    parser = parser_of_verbs()
     options, rest = parser.parse_known_args(arguments)
     unknown = [word for word in rest if word.startswith("-")]
     if unknown:
@@ -70,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return _fit(options, rest)
             case "catalog":
                 return _catalog(options, options.words + rest)
+            case "report" | "compare" | "ab" | "gate" | "import" as verb:
+                from bench import result_verbs
+
+                return result_verbs.VERBS[verb](options, rest)
     except (ValueError, AssertionError) as error:
         return _refused(str(error))
     except KeyboardInterrupt:
@@ -81,67 +69,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     parser.print_help()
     return exits.BAD_INPUT
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="linerate",
-        description=_DESCRIPTION,
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"linerate {bench.__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="verb")
-    run = verbs.add_parser(
-        "run", help="measure; starts its own ranks or joins those of torchrun, mpirun, srun"
-    )
-    run.add_argument(
-        "overrides", nargs="*", help="key=value, for example transceiver=800g-osfp-dr8 sizes=quick"
-    )
-    run.add_argument("--cfg", choices=["job"], help="print the configuration and stop")
-    run.add_argument(
-        "--format",
-        choices=FORMATS,
-        default=FORMATS[0],
-        help="what is printed at the end: table, or the layout of nccl-tests for existing parsers",
-    )
-    for flag in ("--resume", "--config-dir", "--multirun"):
-        run.add_argument(flag, nargs="?", const="", help=argparse.SUPPRESS)
-    predict = verbs.add_parser("predict", help="the same points, prediction only")
-    predict.add_argument("overrides", nargs="*", help="key=value, as for run")
-    predict.add_argument("--out", metavar="FILE.csv", type=Path, help="also write the table there")
-    predict.add_argument(
-        "--figure", metavar="FILE.png", type=Path, help="also draw the way from line rate to busbw"
-    )
-    validate = verbs.add_parser(
-        "validate", help="predict a table of published measurements, and report the error"
-    )
-    validate.add_argument(
-        "--table", metavar="FILE.csv", type=Path, help="the table; without it, linerate's own"
-    )
-    validate.add_argument("--json", metavar="FILE", type=Path, help="also write rows and totals there")
-    fit = verbs.add_parser("fit", help="latency and bandwidth of a measured system, with intervals")
-    fit.add_argument("run", metavar="RUN", type=Path, help="a run folder, such as runs/latest")
-    fit.add_argument(
-        "--out", metavar="FILE.json", type=Path, help="where the fit goes; without it, RUN/fit.json"
-    )
-    catalog = verbs.add_parser("catalog", help="the transceivers it knows")
-    catalog.add_argument(
-        "words", nargs="*", metavar="WORD", help="show only entries that hold every word, e.g. 800g smf"
-    )
-    catalog.add_argument("--json", action="store_true", help="all fields, as JSON")
-    for flag, metavar, text in (
-        ("--rate", "GBPS", "MAC rate of the whole module: 800, 1.6T"),
-        ("--min-reach", "METRES", "reaches so far, on --fibre where that is given: 500, 2km"),
-        ("--fibre", "MEDIUM", "SMF, OM3, OM4, OM5, MMF or copper"),
-        ("--form-factor", "CAGE", "OSFP, OSFP1600, OSFP-XD, QSFP-DD, QSFP112, ..."),
-        ("--fec", "CODE", "part of the code's name: kp4, kr4, ofec, hamming"),
-        ("--max-power", "WATTS", "draws at most so much"),
-        ("--cooling", "TEXT", "part of it: air, liquid, rhs"),
-        ("--kind", "TEXT", "part of it: retimed, lpo, lro, cpo, aoc, aec, coherent, copper"),
-    ):
-        catalog.add_argument(flag, metavar=metavar, help=text)
-    return parser
 
 
 def _run(options: argparse.Namespace, overrides: list[str]) -> int:
@@ -161,6 +88,7 @@ def _run(options: argparse.Namespace, overrides: list[str]) -> int:
         return 0
     if not _is_another_rank():
         _check_calibration(config.calibration)
+        _check_gates(config.gates)
     from bench import session
     from bench.launch.resolve import resolve
     from bench.link import link_findings
@@ -235,6 +163,16 @@ def _check_calibration(path: str | None) -> None:
         from bench.fit_file import read_calibration
 
         read_calibration(path)
+
+
+def _check_gates(path: str | None) -> None:
+    """Raises ValueError where floors were named that cannot be read."""
+    if path is not None:
+        from pathlib import Path
+
+        from bench.floor_file import read_floors
+
+        read_floors(Path(path).expanduser())
 
 
 def _catalog(options: argparse.Namespace, words: list[str]) -> int:

@@ -99,6 +99,7 @@ class BenchConfig:
     """One run, as asked for. `resolve` in bench.launch turns every ``auto`` into what it means here.
 
     ``calibration``: a fit.json, or a run folder with one, whose latencies and efficiencies stand beside the prediction.
+    ``gates``: a file of floors (`linerate gate --write`); a point beyond its floor makes the exit status 1.
     """
 
     launcher: LauncherConfig
@@ -123,6 +124,7 @@ class BenchConfig:
     seed: int
     link: LinkConfig = field(default_factory=LinkConfig)
     calibration: str | None = None
+    gates: str | None = None
     mpi: MpiConfig = field(default_factory=MpiConfig)
 
     def __post_init__(self) -> None:
@@ -149,6 +151,8 @@ class BenchConfig:
         self._check_mpi()
         if self.calibration is not None and not self.calibration.strip():
             raise ValueError("calibration is empty; name a fit.json or a run folder that holds one, or null")
+        if self.gates is not None and not self.gates.strip():
+            raise ValueError("gates is empty; name a file of floors (linerate gate --write), or null")
         if not self.groups:
             raise ValueError("groups is empty; groups=[world] is all ranks together")
         for kind in self.groups:

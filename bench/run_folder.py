@@ -50,8 +50,10 @@ class RunFolder:
         self.path = path
 
     @classmethod
-    def create(cls, run_dir: Path, run_id: str, manifest: RunManifest) -> "RunFolder":
-        """Make runs/<run_id> and its manifest, and point runs/latest at it.
+    def create(
+        cls, run_dir: Path, run_id: str, manifest: RunManifest, *, is_newest: bool = True
+    ) -> "RunFolder":
+        """Make runs/<run_id> and its manifest, and point runs/latest at it where it ``is_newest``.
 
         Raises:
             FileExistsError: another run has taken that id.
@@ -60,6 +62,8 @@ class RunFolder:
         folder.path.mkdir(parents=True)
         folder.write_manifest(manifest)
         _sync_file(folder.path / RECORDS, b"")
+        if not is_newest:
+            return folder
         latest = run_dir / "latest"
         with contextlib.suppress(OSError):  # a file system without links: the run itself is not concerned
             fresh = run_dir / f".latest-{run_id}"
@@ -83,7 +87,7 @@ class RunFolder:
     def append(
         self,
         record: Record,
-        start_s: Sequence[Sequence[float]],
+        start_s: Sequence[Sequence[float | None]],
         duration_s: Sequence[Sequence[float]],
         ranks: Sequence[int] | None = None,
         iterations: Sequence[int] | None = None,
@@ -91,7 +95,8 @@ class RunFolder:
         """Add one finished point: its samples first, then the record that makes it count; both are synced.
 
         Shape: (num_ranks, num_samples) for both matrices, in seconds. ``ranks``: which ranks of the run the rows are;
-        the first ones unless given. ``iterations``: the number of each sample, where some are left out.
+        the first ones unless given. ``iterations``: the number of each sample, where some are left out. A start
+        that nobody recorded is None.
         """
         if duration_s and duration_s[0]:
             self._append_samples(record, start_s, duration_s, ranks, iterations)
@@ -103,7 +108,7 @@ class RunFolder:
     def _append_samples(
         self,
         record: Record,
-        start_s: Sequence[Sequence[float]],
+        start_s: Sequence[Sequence[float | None]],
         duration_s: Sequence[Sequence[float]],
         ranks: Sequence[int] | None,
         iterations: Sequence[int] | None,

@@ -69,8 +69,34 @@ def _close(path: Path, exit_status: int, reason: str | None, logs: Path) -> int:
             sys.stderr.write(
                 f"linerate: {status}: {reason}; {finished} of {folder.manifest().num_points_planned} points are in {path}\n"
             )
+    exit_status = _gated(path, exit_status)
     _draw(path)
     return exit_status
+
+
+def _gated(path: Path, exit_status: int) -> int:
+    """Hold a run that ended well against the floors it was given, tell the user, and note in its manifest that one is missed."""
+    folder = RunFolder(path)
+    manifest = folder.manifest()
+    gates = manifest.config.get("gates")
+    if gates is None or exit_status not in (exits.OK, exits.WRONG):
+        return exit_status
+    from bench.floor_file import read_floors
+    from bench.gate_view import sentence, show
+    from bench.gating import gate_runs
+
+    try:
+        gated = gate_runs(read_floors(Path(gates).expanduser()), [path])
+    except ValueError as error:
+        sys.stderr.write(f"linerate: gates={gates}: {error}; the measurement is complete\n")
+        return exits.WRONG
+    show(gated)
+    if not gated.gate.has_failed:
+        return exit_status
+    manifest.status_reason = "; ".join(filter(None, (manifest.status_reason, sentence(gated))))
+    manifest.exit_status = exits.WRONG
+    folder.write_manifest(manifest)
+    return exits.WRONG
 
 
 def _draw(path: Path) -> None:
@@ -124,6 +150,7 @@ def join(resolved: Resolved, output_format: str) -> int:
     assert resolved.identity is not None
     status, path = _measure(resolved, output_format)
     if path is not None:
+        status = _gated(path, status)
         _draw(path)
     sys.stdout.flush()
     return status

@@ -117,8 +117,9 @@ def series_name(
 ) -> str:
     """How points that differ in size alone are called: the collective, and what is not the usual form of it."""
     extras = [] if algorithm == "native" else [algorithm]
-    has_choice = backend == "mpi" or Collective(collective) not in IN_PLACE_IN_TORCH
-    if placement == "in_place" and has_choice:
+    # What other programs measured is in the bandwidth pass, and they have every call in both forms.
+    is_only_form = collective in IN_PLACE_IN_TORCH and backend != "mpi" and measure_pass == "latency"
+    if placement == "in_place" and not is_only_form:
         extras.append("in place")
     if measure_pass != "latency":
         extras.append(measure_pass)
@@ -127,7 +128,9 @@ def series_name(
     return f"{collective} ({', '.join(extras)})" if extras else collective
 
 
-IN_PLACE_IN_TORCH: Final = (Collective.all_reduce, Collective.broadcast, Collective.reduce)
+IN_PLACE_IN_TORCH: Final = tuple(
+    collective.value for collective in (Collective.all_reduce, Collective.broadcast, Collective.reduce)
+)
 """torch.distributed has these in place only, so that it need not be said."""
 
 

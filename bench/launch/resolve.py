@@ -279,6 +279,17 @@ def _settle_emulated(config: BenchConfig) -> None:
     config.timing.prime_bytes = max(config.timing.prime_bytes, prime_bytes(shape))
 
 
+def settle_external(config: BenchConfig) -> BenchConfig:
+    """A configuration of hardware that is not ours to measure now: what ``auto`` means there.
+
+    Raises:
+        ValueError: settings of the emulated fabric.
+    """
+    config = copy.deepcopy(config)
+    _settle_real(config, "external")
+    return config
+
+
 def _settle_real(config: BenchConfig, kind: str) -> None:
     if config.emulation.faults:
         raise ValueError(

@@ -1,0 +1,376 @@
+"""`compare_runs`: two sets of runs, point by point. Frames out; what they say in words is in `analysis.compare_view`."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from analysis.comparability import Difference, differences
+from analysis.load import Run, load_runs
+from bench.model import units
+from bench.model.comparison.arm import Arm
+from bench.model.comparison.judgement import Judgement, Verdict, judge
+from bench.model.comparison.point import PointComparison, compare_point
+from bench.model.statistics import summarise
+from bench.point_key import PointKey, point_key
+from bench.record import Record
+from bench.summary import TIME_STATISTIC, factor_of, headline_s, is_valid
+
+AB: Final = "ab.json"
+"""In the folder above the two arms of `linerate ab`: their starts ran in turns, so they are compared in pairs."""
+
+COLUMNS: Final = (
+    *(
+        "collective",
+        "algorithm",
+        "dtype",
+        "reduce_op",
+        "placement",
+        "pass",
+        "group",
+        "num_ranks",
+        "message_bytes",
+    ),
+    *("ratio", "ratio_low", "ratio_high", "p_adjusted", "verdict", "min_detectable_ratio", "method"),
+    *(
+        "num_base_starts",
+        "num_new_starts",
+        "num_base_samples",
+        "num_new_samples",
+        "base_time_s",
+        "new_time_s",
+    ),
+    *("base_busbw_gbytes_per_s", "new_busbw_gbytes_per_s", "base_algorithm", "new_algorithm", "why_not"),
+)
+"""One row per point of `Compared.frame`. ratio: time of NEW over time of BASE, above 1 is slower; its interval holds for the
+point alone, the verdict for all points together."""
+
+
+class NotComparableError(ValueError):
+    """Two runs that measured different things; the text lists the keys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """The outcome.
+
+    Attributes:
+        frame: one row per point that both sides have, columns `COLUMNS`.
+        broken: points that were right in BASE and are wrong, failed or missing in NEW although it planned them, with why.
+        only_base, only_new: labels of points that one side alone has.
+        changed: what else differs between the sides. forbidding: what would have been refused without ``anyway``.
+        is_paired: starts of both sides ran in turns.
+    """
+
+    base: tuple[Run, ...]
+    new: tuple[Run, ...]
+    frame: pd.DataFrame
+    broken: tuple[str, ...]
+    only_base: tuple[str, ...]
+    only_new: tuple[str, ...]
+    changed: tuple[Difference, ...]
+    forbidding: tuple[Difference, ...]
+    is_paired: bool
+
+    @property
+    def num_slower(self) -> int:
+        return int((self.frame["verdict"] == Verdict.slower.name).sum())
+
+    @property
+    def num_faster(self) -> int:
+        return int((self.frame["verdict"] == Verdict.faster.name).sum())
+
+    @property
+    def has_regressed(self) -> bool:
+        """Whether any point is slower, or no longer right."""
+        return self.num_slower > 0 or bool(self.broken)
+
+
+def compare_paths(base: Path, new: Path, *, anyway: bool = False) -> Compared:
+    """Compare what lies at two paths: a run folder each, or a folder of runs, which count as starts of one thing.
+
+    Raises:
+        ValueError: no runs there.
+        NotComparableError: they measured different things.
+    """
+    is_experiment = _are_arms(base, new)
+    return compare_runs(load_runs([base]), load_runs([new]), anyway=anyway, is_experiment=is_experiment)
+
+
+def compare_runs(
+    base: Sequence[Run],
+    new: Sequence[Run],
+    *,
+    anyway: bool = False,
+    is_experiment: bool = False,
+) -> Compared:
+    """Compare two sides; each run is one start of the processes.
+
+    ``anyway``: also where they measured different things. ``is_experiment``: the sides are the arms of `linerate ab`: they
+    differ on purpose, and their i-th runs ran in turns.
+
+    Raises:
+        NotComparableError: the sides measured different things, or have no point in common.
+        ValueError: a side without runs.
+    """
+    for side, runs in (("BASE", base), ("NEW", new)):
+        if not runs:
+            raise ValueError(f"{side} holds no run; name a run folder, or a folder of run folders")
+    forbidding, changed = differences(base, new)
+    if is_experiment:
+        # Two arms of one experiment differ in what their overrides say, and that is the point of it.
+        changed = (*forbidding, *changed)
+        forbidding = tuple(item for item in forbidding if " within " in item.key)
+    by_key = (_points(base), _points(new))
+    if is_experiment or anyway:
+        by_key = _aligned(*by_key)
+    shared = [key for key in by_key[0] if key in by_key[1]]
+    if not is_experiment:
+        forbidding = (*forbidding, *_of_points(by_key[0], by_key[1], shared))
+    if forbidding and not anyway:
+        told = "; ".join(map(str, forbidding[:8]))
+        more = f"; and {len(forbidding) - 8} more" if len(forbidding) > 8 else ""
+        raise NotComparableError(
+            f"the runs are not comparable (BASE | NEW): {told}{more}. Give --anyway if this is the difference you want to see"
+        )
+    if not shared:
+        raise NotComparableError(
+            f"the runs have no point in common: BASE has {_some(by_key[0])}; NEW has {_some(by_key[1])}"
+        )
+    usable = [key for key in shared if _starts(by_key[0][key]) and _starts(by_key[1][key])]
+    pairs_up = is_experiment and len(base) == len(new)
+    sides = [(by_key[0][key], by_key[1][key]) for key in usable]
+    found = [_compared(old, other, pairs_up) for old, other in sides]
+    rows = [
+        _row(key, old, other, judgement)
+        for key, (old, other), judgement in zip(usable, sides, judge(found), strict=True)
+    ]
+    broken = [key for key in shared if _starts(by_key[0][key]) and not _starts(by_key[1][key])]
+    is_cut = any(run.is_partial for run in new)
+    missing = [key for key in by_key[0] if key not in by_key[1]]
+    reasons = [f"{key.label}: {_why_broken(by_key[1][key])}" for key in broken]
+    if is_cut:
+        reasons += [f"{key.label}: not there, and NEW is partial" for key in missing]
+    return Compared(
+        base=tuple(base),
+        new=tuple(new),
+        frame=pd.DataFrame(rows, columns=list(COLUMNS)),
+        broken=tuple(reasons),
+        only_base=tuple(key.label for key in missing),
+        only_new=tuple(key.label for key in by_key[1] if key not in by_key[0]),
+        changed=changed,
+        forbidding=forbidding,
+        is_paired=pairs_up,
+    )
+
+
+Points = dict[PointKey, list[Record]]
+"""Of each point its records, one per start: runs, and repeats within a run, which another program began anew."""
+
+
+def _points(runs: Sequence[Run]) -> Points:
+    found: Points = {}
+    for run in runs:
+        last: dict[tuple[PointKey, int], Record] = {}
+        for record in run.records:
+            kept = last.get((point_key(record), record.repeat))
+            if kept is None or record.attempt >= kept.attempt:
+                last[point_key(record), record.repeat] = record
+        for (key, _), record in last.items():
+            found.setdefault(key, []).append(record)
+    return found
+
+
+_ALIGNED: Final = (
+    "asked_algorithm",
+    "dtype",
+    "reduce_op",
+    "placement",
+    "measure_pass",
+    "group",
+    "num_ranks",
+    "root",
+)
+
+
+def _aligned(base: Points, new: Points) -> tuple[Points, Points]:
+    """Keys under which two arms meet that differ in one thing on purpose, say pairwise against native exchanges.
+
+    Where a field has one value in all points of a collective on each side, and not the same one, NEW is filed under BASE's.
+    """
+    renamed: Points = {}
+    for key, records in new.items():
+        changes: dict[str, Any] = {}
+        for name in _ALIGNED:
+            values = [
+                {getattr(other, name) for other in side if other.collective == key.collective}
+                for side in (base, new)
+            ]
+            if all(len(found) == 1 for found in values) and values[0] != values[1]:
+                changes[name] = next(iter(values[0]))
+        renamed[dataclasses.replace(key, **changes)] = records
+    return base, renamed
+
+
+def _starts(records: Sequence[Record]) -> list[Record]:
+    """The valid records of a point, one per start."""
+    return [
+        record
+        for record in records
+        if record.status == "complete" and is_valid(record) and record.measure_pass != "overlap"
+    ]
+
+
+def _arm(records: Sequence[Record]) -> Arm:
+    samples = [np.asarray(r.durations_s or _told_s(r), dtype=np.float64) for r in records]
+    if all(r.durations_s for r in records):
+        return Arm(starts_s=tuple(samples))
+    rounding = []
+    for record, values in zip(records, samples, strict=True):
+        told, value = record.reported, float(values[0])
+        is_told = told is not None and not record.durations_s
+        low = told.time_low_s if is_told and told is not None else None
+        high = told.time_high_s if is_told and told is not None else None
+        rounding.append((low if low is not None else value, high if high is not None else value))
+    return Arm(starts_s=tuple(samples), rounding_s=tuple(rounding))
+
+
+def _compared(base: Sequence[Record], new: Sequence[Record], is_paired: bool) -> PointComparison:
+    old, other = _arm(_starts(base)), _arm(_starts(new))
+    pairs_up = is_paired and len(old.starts_s) == len(other.starts_s) > 1
+    return compare_point(old, other, is_paired=pairs_up)
+
+
+def _row(
+    key: PointKey,
+    base: Sequence[Record],
+    new: Sequence[Record],
+    judgement: Judgement,
+) -> dict[str, Any]:
+    comparison = judgement.comparison
+    old, other = _starts(base), _starts(new)
+    base_s, new_s = (_middle_s(side) for side in (old, other))
+    return {
+        "collective": key.collective,
+        "algorithm": key.asked_algorithm,
+        "dtype": key.dtype,
+        "reduce_op": key.reduce_op,
+        "placement": key.placement,
+        "pass": key.measure_pass,
+        "group": key.group,
+        "num_ranks": key.num_ranks,
+        "message_bytes": key.message_bytes,
+        "ratio": comparison.ratio,
+        "ratio_low": comparison.low,
+        "ratio_high": comparison.high,
+        "p_adjusted": judgement.adjusted_p,
+        "verdict": judgement.verdict.name,
+        "min_detectable_ratio": judgement.min_detectable_ratio,
+        "method": comparison.method.value,
+        "num_base_starts": comparison.num_base_starts,
+        "num_new_starts": comparison.num_new_starts,
+        "num_base_samples": sum(len(record.durations_s) for record in old),
+        "num_new_samples": sum(len(record.durations_s) for record in other),
+        "base_time_s": base_s,
+        "new_time_s": new_s,
+        "base_busbw_gbytes_per_s": _busbw(old[0], base_s),
+        "new_busbw_gbytes_per_s": _busbw(other[0], new_s),
+        "base_algorithm": _chosen(old),
+        "new_algorithm": _chosen(other),
+        "why_not": judgement.why_not,
+    }
+
+
+def _told_s(record: Record) -> list[float]:
+    time_s = headline_s(record)
+    return [] if time_s is None else [time_s]
+
+
+def _middle_s(records: Sequence[Record]) -> float:
+    """Median over starts of the headline time."""
+    times_s = [time_s for record in records if (time_s := headline_s(record)) is not None]
+    return summarise(times_s).median_s
+
+
+def _busbw(record: Record, time_s: float) -> float | None:
+    factor = factor_of(record)
+    if not factor or record.measure_pass == "overlap":
+        return None
+    return units.gbytes_per_s(factor * record.message_bytes / time_s)
+
+
+def _chosen(records: Sequence[Record]) -> str:
+    return ", ".join(sorted({record.algorithm for record in records}))
+
+
+def _statistic(records: Sequence[Record]) -> str:
+    told = {
+        record.reported.statistic if record.reported and not record.durations_s else TIME_STATISTIC
+        for record in records
+    }
+    return ", ".join(sorted(told))
+
+
+def _of_points(base: Points, new: Points, shared: Sequence[PointKey]) -> list[Difference]:
+    """Points whose times are other statistics, or that ran by other algorithms: one entry per pair of values."""
+    found: dict[tuple[str, str, str], list[PointKey]] = {}
+    for key in shared:
+        old, other = _starts(base[key]), _starts(new[key])
+        if not old or not other:
+            continue
+        for name, read in (("statistic of the time", _statistic), ("algorithm that ran", _chosen)):
+            pair = (read(old), read(other))
+            if pair[0] != pair[1]:
+                found.setdefault((name, *pair), []).append(key)
+    return [
+        Difference(key=f"{name} ({_span(keys)})", base=old, new=other)
+        for (name, old, other), keys in found.items()
+    ]
+
+
+def _span(keys: Sequence[PointKey]) -> str:
+    first = keys[0].label
+    return first if len(keys) == 1 else f"{first} and {len(keys) - 1} more points"
+
+
+def _some(points: Points) -> str:
+    if not points:
+        return "none"
+    labels = [key.text for key in points]
+    return ", ".join(labels[:2]) + (f" and {len(labels) - 2} more" if len(labels) > 2 else "")
+
+
+def _why_broken(records: Sequence[Record]) -> str:
+    wrong = sum(record.num_wrong_elements or 0 for record in records)
+    if wrong:
+        return f"{wrong} wrong elements in NEW"
+    return f"{', '.join(sorted({record.status for record in records}))} in NEW, without a valid time"
+
+
+def _are_arms(base: Path, new: Path) -> bool:
+    """Whether both paths are the arms of one experiment."""
+    folder = base.resolve().parent
+    return folder == new.resolve().parent and (folder / AB).is_file()
+
+
+def as_json(compared: Compared) -> dict[str, Any]:
+    """Everything, as plain data for --json; what is not known is null."""
+    rows = compared.frame.astype(object).where(compared.frame.notna(), None).to_dict("records")
+    return {
+        "base": [str(run.manifest.run_id) for run in compared.base],
+        "new": [str(run.manifest.run_id) for run in compared.new],
+        "is_paired": compared.is_paired,
+        "num_points": len(compared.frame),
+        "num_slower": compared.num_slower,
+        "num_faster": compared.num_faster,
+        "broken": list(compared.broken),
+        "only_base": list(compared.only_base),
+        "only_new": list(compared.only_new),
+        "changed": [dataclasses.asdict(item) for item in compared.changed],
+        "forbidding": [dataclasses.asdict(item) for item in compared.forbidding],
+        "points": rows,
+    }

@@ -1,0 +1,170 @@
+"""What `linerate compare` prints: a sentence first, then every point, then what else differs."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from analysis.compare import Compared
+from bench.model import units
+from bench.model.comparison.judgement import Verdict
+from bench.model.comparison.point import Method
+from bench.summary import series_name
+
+WIDTH_WITHOUT_TERMINAL: Final = 150
+
+_STYLES: Final = {
+    Verdict.slower.name: ("slower", "bold red"),
+    Verdict.faster.name: ("faster", "bold green"),
+    Verdict.no_difference_found.name: ("no difference found", ""),
+    Verdict.cannot_tell.name: ("cannot tell", "yellow"),
+}
+
+MOST_LISTED: Final = 12
+"""Of what one side alone has, or what changed, so many are listed; the rest is counted, and --json holds all."""
+
+
+def show(compared: Compared) -> None:
+    """Print a comparison."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+    for sentence in sentences(compared):
+        console.print(sentence, markup=False, soft_wrap=True)
+    if not compared.frame.empty:
+        console.print(_table(compared))
+    for line in _notes(compared):
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def sentences(compared: Compared) -> list[str]:
+    """The outcome in words, the worst first. No number is averaged over sizes."""
+    frame = compared.frame
+    found = []
+    if compared.broken:
+        found.append(f"No longer right: {_listed(compared.broken)}.")
+    for name, word in ((Verdict.slower.name, "slower"), (Verdict.faster.name, "faster")):
+        rows = frame[frame["verdict"] == name]
+        if len(rows):
+            far = rows.loc[(rows["ratio"].astype(float).map(math.log).abs()).idxmax()]
+            found.append(
+                f"{len(rows)} of {len(frame)} points {'is' if len(rows) == 1 else 'are'} {word} in NEW; the largest change is "
+                f"{_change(float(far['ratio']))} in time, {_name(far)} of {units.format_bytes(int(far['message_bytes']))}."
+            )
+    silent = frame[frame["verdict"] == Verdict.no_difference_found.name]
+    if len(silent):
+        found.append(f"No difference was found at {len(silent)} of {len(frame)} points{_could_see(silent)}.")
+    unknown = frame[frame["verdict"] == Verdict.cannot_tell.name]
+    if len(unknown):
+        reasons = unknown["why_not"].dropna().unique()
+        found.append(
+            f"{len(unknown)} of {len(frame)} points cannot be judged: {'; '.join(map(str, reasons[:2])) or 'too few samples'}."
+        )
+    return found
+
+
+def _could_see(rows: pd.DataFrame) -> str:
+    """The range of what would have been found; a claim of equality goes no further than that."""
+    ratios = rows["min_detectable_ratio"].dropna().astype(float)
+    if ratios.empty:
+        return ""
+    least, most = float(ratios.min()) - 1, float(ratios.max()) - 1
+    return (
+        f"; a change of {least:.2g} to {most:.2g} of the time would have been found, depending on the point"
+        if (most > least)
+        else f"; a change of {least:.2g} of the time would have been found"
+    )
+
+
+def _table(compared: Compared) -> Table:
+    base, new = (_side(runs) for runs in (compared.base, compared.new))
+    title = f"BASE {base} against NEW {new}; time of NEW over time of BASE, above 1 is slower"
+    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    table.add_column("collective")
+    table.add_column("size", justify="right", no_wrap=True)
+    for name in ("BASE", "NEW", "NEW / BASE", "95 % interval", "would be\nfound from"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    previous = None
+    for _, row in compared.frame.iterrows():
+        name = _name(row)
+        word, style = _STYLES[str(row["verdict"])]
+        table.add_row(
+            Text(name if name != previous else ""),
+            units.format_bytes(int(row["message_bytes"])),
+            units.format_seconds(float(row["base_time_s"])),
+            units.format_seconds(float(row["new_time_s"])),
+            f"{float(row['ratio']):.3f}",
+            _interval(row),
+            "" if pd.isna(row["min_detectable_ratio"]) else f"{float(row['min_detectable_ratio']):.3f}",
+            Text(word, style=style),
+        )
+        previous = name
+    return table
+
+
+def _notes(compared: Compared) -> list[str]:
+    found = []
+    frame = compared.frame
+    methods = list(frame["method"].unique()) if len(frame) else []
+    if methods:
+        found.append(
+            f"Intervals hold for one point; they rest on: {'; '.join(methods)}. Verdicts hold for all {len(frame)} points together "
+            "(Holm, 5 %)."
+        )
+    if Method.iterations.value in methods:
+        found.append(
+            "One start of the processes on a side: what differs from start to start (placement, memory, ports) is not in the "
+            "interval. `linerate ab` measures it, and several runs in one folder are compared as starts."
+        )
+    for title, labels in (("Only in BASE", compared.only_base), ("Only in NEW", compared.only_new)):
+        if labels:
+            found.append(f"{title}, so not compared: {_listed(labels)}.")
+    if compared.forbidding:
+        told = "; ".join(map(str, compared.forbidding[:MOST_LISTED]))
+        found.append(f"Compared although they measured different things (BASE | NEW): {told}.")
+    if compared.changed:
+        told = "; ".join(map(str, compared.changed[:MOST_LISTED]))
+        more = len(compared.changed) - MOST_LISTED
+        found.append(f"What else differs (BASE | NEW): {told}{f'; and {more} more' if more > 0 else ''}.")
+    for side, runs in (("BASE", compared.base), ("NEW", compared.new)):
+        for run in runs:
+            if run.is_partial:
+                found.append(f"{side} {run.manifest.run_id} is partial: {run.why_partial}.")
+    return found
+
+
+def _listed(labels: Sequence[str]) -> str:
+    told = ", ".join(labels[:MOST_LISTED])
+    more = len(labels) - MOST_LISTED
+    return f"{told} and {more} more" if more > 0 else told
+
+
+def _side(runs: Sequence[Any]) -> str:
+    first = runs[0].manifest.run_id
+    return first if len(runs) == 1 else f"{first} and {len(runs) - 1} more starts"
+
+
+def _interval(row: "pd.Series[Any]") -> str:
+    if pd.isna(row["ratio_low"]) or pd.isna(row["ratio_high"]):
+        return ""
+    return f"{float(row['ratio_low']):.3f} to {float(row['ratio_high']):.3f}"
+
+
+def _change(ratio: float) -> str:
+    return f"{100 * (ratio - 1):+.1f} %"
+
+
+def _name(row: "pd.Series[Any]") -> str:
+    return series_name(
+        collective=str(row["collective"]),
+        algorithm=str(row["algorithm"]),
+        placement=str(row["placement"]),
+        measure_pass=str(row["pass"]),
+        group=str(row["group"]),
+        backend="mpi",
+    )

@@ -1,0 +1,224 @@
+"""`import_log`: a log of another benchmark becomes a run folder that everything else accepts."""
+
+import dataclasses
+import datetime
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import bench
+from bench import exits
+from bench.config import BenchConfig
+from bench.foreign_records import num_hosts_of, records_of, with_ranks
+from bench.importers.foreign import ForeignLog, ForeignTable
+from bench.importers.reader import read_log
+from bench.launch.resolve import settle_external
+from bench.record import Record, RunManifest
+from bench.run_folder import MANIFEST, RunFolder
+
+REPORT: Final = "import.json"
+"""In the run folder: every table, and every line that was not understood."""
+
+_TIME_FORMATS: Final = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%a %b %d %H:%M:%S %Y")
+"""How start times are printed, all in local time of an unknown zone, so they are labels only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedRun:
+    """What one log became. ``notes``: what a reader of the run must know, one sentence each."""
+
+    source: Path
+    path: Path
+    log: ForeignLog
+    manifest: RunManifest
+    num_records: int
+    notes: tuple[str, ...]
+
+
+def import_log(
+    source: Path,
+    *,
+    run_dir: Path,
+    out: Path | None = None,
+    config: BenchConfig | None = None,
+    num_ranks: int | None = None,
+) -> ImportedRun:
+    """Read a log and write its run folder.
+
+    ``out``: the run folder; without it, one below ``run_dir`` that is named after the file and its content, so that the same
+    log has one folder however often it is imported. ``config``: where optics and fabric are named, points get what is
+    expected and their ceiling. ``num_ranks``: for logs that do not tell.
+
+    Raises:
+        ValueError: no such file, no row in it, or a folder that is somebody else's.
+    """
+    try:
+        content = source.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{source} cannot be read: {error.strerror}") from error
+    log = read_log(source)
+    tables = [with_ranks(table, num_ranks) for table in log.tables if table.points]
+    if not tables:
+        raise ValueError(_nothing_in(source, log))
+    digest = hashlib.sha256(content).hexdigest()
+    path = out or run_dir / f"import-{_safe(source.stem)}-{digest[:8]}"
+    _make_way(path, digest)
+    settled = None if config is None else settle_external(config)
+    notes: list[str] = []
+    records = records_of(tables, settled, notes)
+    manifest = _manifest(source, digest, log, tables, settled, records, path.name)
+    folder = RunFolder.create(path.parent, path.name, manifest, is_newest=False)
+    for record, iterations_s in records:
+        starts = [[None] * len(row) for row in iterations_s]
+        folder.append(record, starts, iterations_s)
+    folder.write(REPORT, json.dumps(_report(log), indent=1) + "\n")
+    folder.finish(
+        status=manifest.status, reason=manifest.status_reason, exit_status=manifest.exit_status or exits.OK
+    )
+    return ImportedRun(
+        source=source,
+        path=path,
+        log=log,
+        manifest=folder.manifest(),
+        num_records=len(records),
+        notes=tuple(dict.fromkeys(notes)),
+    )
+
+
+def _nothing_in(source: Path, log: ForeignLog) -> str:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(log.lines.items()) if count)
+    warned = f"; it says: {log.warnings[0].text[:120]}" if log.warnings else ""
+    return (
+        f"{source} holds no result row of nccl-tests, rccl-tests or OSU ({log.format}; lines: {kinds or 'none'}){warned}; "
+        "nothing was written"
+    )
+
+
+def _safe(stem: str) -> str:
+    """A file name of letters, digits, dot, dash and underscore."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._")[:80] or "log"
+
+
+def _make_way(path: Path, digest: str) -> None:
+    """Remove an earlier import of the same log. Raises ValueError where the folder is anything else."""
+    if not path.exists() and not path.is_symlink():
+        return
+    try:
+        manifest = RunFolder(path).manifest()
+    except ValueError:
+        manifest = None
+    is_same = manifest is not None and (manifest.imported or {}).get("sha256") == digest
+    if not is_same:
+        is_empty = path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+        if not is_empty:
+            raise ValueError(f"{path} exists and is no import of this log; give another folder with --out")
+    shutil.rmtree(path)
+
+
+def _manifest(
+    source: Path,
+    digest: str,
+    log: ForeignLog,
+    tables: Sequence[ForeignTable],
+    config: BenchConfig | None,
+    records: Sequence[tuple[Record, Any]],
+    run_id: str,
+) -> RunManifest:
+    first = tables[0]
+    sizes = {table.num_ranks for table in tables}
+    hosts = {num_hosts_of(table) for table in tables}
+    partial = [text for table in tables if not table.is_complete and (text := table.why_partial)]
+    has_wrong = any(record.status != "complete" for record, _ in records)
+    reason = f"the log is partial: {'; '.join(dict.fromkeys(partial))}" if partial else None
+    if reason is None and has_wrong:
+        reason = "the log counts wrong elements, or has a row without a time"
+    status = "interrupted" if partial else "failed" if has_wrong else "complete"
+    names = list(dict.fromkeys(device.host for table in tables for device in table.devices if device.host))
+    return RunManifest(
+        run_id=run_id,
+        started_utc=_started(tables),
+        status=status,
+        status_reason=reason,
+        exit_status=exits.WRONG if has_wrong else exits.OK,
+        command=["linerate", "import", source.name],
+        config=config.to_json() if config else {},
+        config_sha256=config.sha256() if config else "",
+        versions={"linerate": bench.__version__} | {k: v for t in tables for k, v in t.versions.items()},
+        hosts=[{"name": name} for name in names],
+        ranks=[
+            {"rank": device.rank, "host": device.host, "gpu": device.name, "bus_id": device.bus_id}
+            for device in first.devices
+        ],
+        launcher="import",
+        launched_by=first.family,
+        backend=first.library,
+        num_ranks=sizes.pop() if len(sizes) == 1 else None,
+        num_hosts=hosts.pop() if len(hosts) == 1 else None,
+        transceiver=config.transceiver.name if config else "unknown",
+        fabric=config.fabric.name if config else "unknown",
+        time_scale=None,
+        links=None,
+        environment={k: v for table in tables for k, v in table.environment.items()},
+        skipped=[],
+        num_points_planned=len(records),
+        imported={
+            "file": source.name,
+            "sha256": digest,
+            "format": log.format,
+            "lines": dict(log.lines),
+            "num_not_understood": sum(u.last_line - u.first_line + 1 for u in log.unread if u.excerpt),
+            "tables": [_table_entry(table) for table in tables],
+            "warnings": [dataclasses.asdict(warned) for warned in log.warnings],
+        },
+    )
+
+
+def _table_entry(table: ForeignTable) -> dict[str, Any]:
+    return {
+        "program": table.program,
+        "family": table.family,
+        "layout": table.layout,
+        "num_ranks": table.num_ranks,
+        "num_ranks_source": table.num_ranks_source,
+        "num_hosts": num_hosts_of(table),
+        "num_rows": len(table.points),
+        "settings": dict(table.settings),
+        "versions": dict(table.versions),
+        "out_of_bounds": table.out_of_bounds,
+        "average_busbw_gbytes_per_s": table.average_busbw_gbytes_per_s,
+        "is_complete": table.is_complete,
+        "why_partial": table.why_partial,
+        "started": table.started,
+        "ended": table.ended,
+    }
+
+
+def _report(log: ForeignLog) -> dict[str, Any]:
+    return {
+        "format": log.format,
+        "lines": dict(log.lines),
+        "unread": [dataclasses.asdict(unread) for unread in log.unread],
+        "warnings": [dataclasses.asdict(warned) for warned in log.warnings],
+        "tables": [_table_entry(table) for table in log.tables],
+    }
+
+
+def _started(tables: Sequence[ForeignTable]) -> str:
+    """When the first table says it began, as printed and without a zone; ``unknown`` where none says so."""
+    for table in tables:
+        for form in _TIME_FORMATS:
+            try:
+                return datetime.datetime.strptime(table.started or "", form).isoformat()
+            except ValueError:
+                continue
+    return "unknown"
+
+
+def is_import(path: Path) -> bool:
+    """Whether a folder holds an imported run."""
+    return (path / MANIFEST).is_file() and RunFolder(path).manifest().imported is not None
