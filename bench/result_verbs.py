@@ -6,12 +6,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from bench import exits
-
-if TYPE_CHECKING:
-    from analysis.compare import Compared
 
 
 def _report(options: argparse.Namespace, rest: list[str]) -> int:
@@ -31,8 +28,8 @@ def _compare(options: argparse.Namespace, rest: list[str]) -> int:
     return _shown(compared, options)
 
 
-def _shown(compared: "Compared", options: argparse.Namespace) -> int:
-    """Print a comparison, write what was asked for, and return its exit status."""
+def _shown(compared: Any, options: argparse.Namespace) -> int:
+    """Print an `analysis.compare.Compared`, write what was asked for, and return its exit status."""
     from analysis.compare import as_json
     from analysis.compare_view import show
 

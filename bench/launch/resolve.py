@@ -300,7 +300,7 @@ def _settle_real(config: BenchConfig, kind: str) -> None:
     if config.fabric.name == "auto":
         config.fabric.name = "unknown"
     if config.transport == "auto":
-        config.transport = "unknown"
+        config.transport = config.fabric.transport or "unknown"
     if kind == "local" and config.launcher.num_ranks is not None and config.backend == "nccl":
         gpus = num_gpus()
         if config.launcher.num_ranks > gpus:

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from bench.model import units
 from bench.model.fit.curve import Curve, Segment, over_segments
-from bench.model.fit.line import Estimate
+from bench.model.fit.line import TOLERANCE, Estimate
 from bench.model.fit.series_fit import MIN_SIZES, Series, SeriesFit
 
 SPLIT: Final = "leave one size out"
@@ -63,6 +64,9 @@ def calibrated(
     T = latency + link_time + S (s_per_byte - link_s_per_byte); one run cannot tell. The interval holds both, each with that
     of the fit; for the links of the run itself they are the same. Never below what links and bucket allow.
 
+    Nothing is extrapolated from a sweep that did not reach its plateau: neither to larger messages nor to links so slow that a
+    message loads them as a larger one did those of the run.
+
     A message that passes the token bucket takes the time of those that did in the run, whatever the links' rate.
 
     Args:
@@ -100,6 +104,9 @@ def _answer(
     curve = fit.curve
     if link_time_s is None:
         return curve.why_not(message_bytes) or _timed(curve, message_bytes, curve.time(message_bytes), 0.0)
+    reason = curve.why_not(message_bytes) if message_bytes > curve.last_bytes else None
+    if reason is not None:
+        return reason
     is_unshaped = link_time_s <= bucket_time_s
     part = _part(curve, is_unshaped=is_unshaped)
     if part is None:
@@ -108,11 +115,11 @@ def _answer(
     if is_unshaped:
         found = over_segments(part, message_bytes, lambda segment: segment.line.time(message_bytes))
         return _timed(curve, message_bytes, found, 0.0)
-    reason = curve.why_not(message_bytes) if message_bytes > curve.last_bytes else None
-    if reason is not None:
-        return reason
     if any(segment.link_s_per_byte is None for segment in part.segments):
         return f"{calibration.run_id} does not say what its own links allow, so nothing follows for others"
+    reason = _why_not_loaded(part, message_bytes, link_time_s)
+    if reason is not None:
+        return reason
     found = over_segments(part, message_bytes, _transfer(message_bytes, link_time_s))
     return _timed(curve, message_bytes, found, max(0.0, link_time_s - bucket_time_s))
 
@@ -124,6 +131,25 @@ def _part(curve: Curve, *, is_unshaped: bool) -> Curve | None:
         return None
     segments[-1] = replace(segments[-1], to_bytes=None)
     return replace(curve, segments=tuple(segments), unshaped_bytes=0.0)
+
+
+def _why_not_loaded(part: Curve, message_bytes: int, link_time_s: float) -> str | None:
+    """A slower link is loaded by this message as the run's own were by a larger one, which has to be within the data as well.
+
+    A sweep that reached its plateau has seen what a byte takes, so any load may follow; a sweep that did not has not.
+    """
+    link_s_per_byte = part.segment(message_bytes).link_s_per_byte
+    if part.is_saturated or not link_s_per_byte:
+        return None
+    alike_bytes = link_time_s / link_s_per_byte
+    if alike_bytes <= max(message_bytes, part.last_bytes) * (1 + TOLERANCE):
+        return None
+    asked, alike = units.format_bytes(message_bytes), units.format_bytes(alike_bytes)
+    reason = "" if part.saturation is None else f"; {part.saturation.sentence}"
+    return (
+        f"these links are slower: {asked} load them as {alike} loaded those of the run, beyond its largest size, "
+        f"{units.format_bytes(part.last_bytes)}, where the plateau was not seen{reason}"
+    )
 
 
 def _transfer(message_bytes: int, link_time_s: float) -> Callable[[Segment], Estimate]:

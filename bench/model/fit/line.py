@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from bench.model.fit.ratio import ratio_interval
 from bench.model.interval import CONFIDENCE, Series
 
 REPEATABILITY: Final = 0.02
@@ -58,7 +59,7 @@ class Line:
 
     def time_s(self, message_bytes: float) -> float:
         """Expected duration of one call, in seconds."""
-        u, v = self._terms()
+        u, v = self.terms()
         load = v * (message_bytes / self.reference_bytes) ** self.exponent
         return float(self.reference_s * max(0.0, u + load) ** (1 / self.exponent))
 
@@ -71,11 +72,11 @@ class Line:
         value = self.time_s(message_bytes)
         if self.variances is None or self.spread is None or value == 0:
             return Estimate(value=value, low=None, high=None)
-        u, v = self._terms()
+        u, v = self.terms()
         x = (message_bytes / self.reference_bytes) ** self.exponent
         var_u, var_v, covariance = self.variances
         variance = max(0.0, var_u + 2 * x * covariance + x * x * var_v) / (self.exponent * (u + x * v)) ** 2
-        width = max(REPEATABILITY, self._quantile() * math.hypot(math.sqrt(variance), self.spread))
+        width = max(REPEATABILITY, self.quantile() * math.hypot(math.sqrt(variance), self.spread))
         try:
             return Estimate(value=value, low=value * math.exp(-width), high=value * math.exp(width))
         except OverflowError:
@@ -83,7 +84,7 @@ class Line:
 
     def latency(self) -> Estimate:
         """``latency_s`` with its interval, in seconds."""
-        u, v = self._terms()
+        u, v = self.terms()
         low, high = self._ends(u, 0, least=0.0 - v * self.head_start_bytes / self.reference_bytes)
         return Estimate(
             value=self.latency_s,
@@ -95,7 +96,7 @@ class Line:
         """1 / ``s_per_byte``, in bytes per second; None where the time does not grow with the size."""
         if self.s_per_byte == 0:
             return None
-        _, v = self._terms()
+        _, v = self.terms()
         low, high = self._ends(v, 1, least=0.0)
         unit = self.reference_bytes / self.reference_s
         return Estimate(
@@ -104,7 +105,28 @@ class Line:
             high=None if low is None or low == 0 else unit / low ** (1 / self.exponent),
         )
 
-    def _terms(self) -> tuple[float, float]:
+    def knee(self) -> Estimate | None:
+        """latency / ``s_per_byte``, in bytes: the size whose transfer takes as long as the latency. None: no slope.
+
+        At S bytes the share (1 + (knee / S)**p)**(-1/p) of the bandwidth is reached: half at the knee, where p = 1.
+        """
+        u, v = self.terms()
+        if v == 0:
+            return None
+        value = self.latency_s / self.s_per_byte
+        if self.variances is None:
+            return Estimate(value=value, low=None, high=None)
+        low, high = ratio_interval(u, v, self.variances, self.quantile())
+
+        def size(ratio: float) -> float:
+            if self.exponent == 1:
+                return max(self.reference_bytes * ratio, 0.0 - self.head_start_bytes)
+            return self.reference_bytes * _root(max(ratio, 0.0), self.exponent)
+
+        return Estimate(value=value, low=size(low), high=None if high is None else size(high))
+
+    def terms(self) -> tuple[float, float]:
+        """u and v, of which ``variances`` speaks."""
         u = _power(self.latency_s / self.reference_s, self.exponent)
         v = (self.s_per_byte * self.reference_bytes / self.reference_s) ** self.exponent
         return u, v
@@ -112,10 +134,11 @@ class Line:
     def _ends(self, value: float, which: int, *, least: float) -> tuple[float | None, float | None]:
         if self.variances is None:
             return None, None
-        width = self._quantile() * math.sqrt(max(0.0, self.variances[which]))
+        width = self.quantile() * math.sqrt(max(0.0, self.variances[which]))
         return max(least, value - width), value + width
 
-    def _quantile(self) -> float:
+    def quantile(self) -> float:
+        """Of Student's t: half of a 95 % interval over the standard deviation."""
         # Late: importing it takes 0.3 s.
         from scipy.special import stdtrit
 

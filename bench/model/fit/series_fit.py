@@ -1,5 +1,6 @@
 """`SeriesFit`: the curve of one measured series, and what curves without each of its sizes say about it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import median
@@ -7,6 +8,9 @@ from typing import Final
 
 from bench.model.fit.curve import Curve, Segment
 from bench.model.fit.curve_fit import CurvePoint, fit_curve, held_out_times_s
+from bench.model.fit.half_bandwidth import HALF, MOST, plateau_size
+from bench.model.fit.line import Estimate
+from bench.model.fit.saturation_fit import judge
 
 MIN_SIZES: Final = 3
 """Two numbers are fitted; with two sizes nothing would be left to judge them by."""
@@ -22,6 +26,7 @@ class Series:
     Attributes:
         algorithm: as asked for: what NCCL chose by itself counts as ``native``.
         fabric: ``emulated``, or the name of the machine.
+        num_ranks, num_hosts: None where an imported log does not tell.
     """
 
     collective: str
@@ -31,8 +36,8 @@ class Series:
     placement: str
     measure_pass: str
     group: str
-    num_ranks: int
-    num_hosts: int
+    num_ranks: int | None
+    num_hosts: int | None
     backend: str
     fabric: str
 
@@ -42,9 +47,10 @@ class MeasuredSize:
     """One point of a series, in seconds.
 
     Attributes:
-        low_s, high_s: 95 % interval of the median; None where there are too few samples.
+        low_s, high_s: 95 % interval of the median; None where there are too few samples, or none.
         predicted_s: what was predicted without calibration; None where nothing was.
         ceiling_s: the least that links and token bucket allow; None where nothing is known of them.
+        rounding_s: width of the times that another program would have printed alike; 0 for measured ones.
     """
 
     message_bytes: int
@@ -53,6 +59,7 @@ class MeasuredSize:
     high_s: float | None
     predicted_s: float | None
     ceiling_s: float | None
+    rounding_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +88,31 @@ class HeldOutSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeriesFit:
-    """The curve of one series and how well it predicts sizes that it has not seen; ``sizes`` are in order."""
+    """The curve of one series and how well it predicts sizes that it has not seen; ``sizes`` are in order.
+
+    Attributes:
+        bus_factor: busbw over S / T; None where the ranks are not known.
+    """
 
     series: Series
     curve: Curve
     sizes: tuple[HeldOutSize, ...]
+    bus_factor: float | None = None
+
+    @property
+    def half_bandwidth_bytes(self) -> Estimate | None:
+        """n_1/2: the size at which half of the plateau's bandwidth is reached; None where the plateau was not seen."""
+        return plateau_size(self.curve, HALF)
+
+    @property
+    def most_bandwidth_bytes(self) -> Estimate | None:
+        """The same for 90 %."""
+        return plateau_size(self.curve, MOST)
+
+    @property
+    def have_intervals(self) -> bool:
+        """Whether every size has a 95 % interval of its own; what another program printed has none."""
+        return all(size.low_s is not None and size.high_s is not None for size in self.sizes)
 
     def held_out_errors(self, *, above_bytes: float = 0.0) -> list[float]:
         """|predicted / measured - 1| of the sizes above ``above_bytes``, each predicted from the others."""
@@ -111,8 +138,9 @@ def fit_series(
     *,
     breaks_bytes: Sequence[float] = (),
     has_bucket: bool = False,
+    bus_factor: float | None = None,
 ) -> SeriesFit:
-    """Fit one series, and again without each of its sizes.
+    """Fit one series, and again without each of its sizes; then judge whether it reaches its plateau.
 
     Args:
         breaks_bytes: sizes up to which one protocol is known to run.
@@ -142,27 +170,43 @@ def fit_series(
         ceiling_s = ceilings[segment.last_bytes]
         return replace(segment, link_s_per_byte=ceiling_s / segment.last_bytes if ceiling_s else None)
 
-    return SeriesFit(
-        series=series,
-        curve=replace(curve, segments=tuple(map(with_link, curve.segments))),
-        sizes=tuple(
-            HeldOutSize(
-                message_bytes=size.message_bytes,
-                measured_s=size.measured_s,
-                low_s=size.low_s,
-                high_s=size.high_s,
-                predicted_s=size.predicted_s,
-                held_out_s=time_s,
-            )
-            for size, time_s in zip(ordered, held_out, strict=True)
-        ),
+    return judged(
+        SeriesFit(
+            series=series,
+            curve=replace(curve, segments=tuple(map(with_link, curve.segments))),
+            sizes=tuple(
+                HeldOutSize(
+                    message_bytes=size.message_bytes,
+                    measured_s=size.measured_s,
+                    low_s=size.low_s,
+                    high_s=size.high_s,
+                    predicted_s=size.predicted_s,
+                    held_out_s=time_s,
+                )
+                for size, time_s in zip(ordered, held_out, strict=True)
+            ),
+            bus_factor=bus_factor,
+        )
     )
 
 
-def _relative_sd(size: MeasuredSize) -> float | None:
-    if size.low_s is None or size.high_s is None:
-        return None
-    return (size.high_s - size.low_s) / (2 * NORMAL_95 * size.measured_s)
+def judged(fit: SeriesFit) -> SeriesFit:
+    """With the verdict on its plateau; a fit.json of version 1 has none."""
+    points = [
+        CurvePoint(message_bytes=size.message_bytes, time_s=size.measured_s, relative_sd=_relative_sd(size))
+        for size in fit.sizes
+    ]
+    saturation = judge(fit.curve, points, have_intervals=fit.have_intervals)
+    return replace(fit, curve=replace(fit.curve, saturation=saturation))
+
+
+def _relative_sd(size: MeasuredSize | HeldOutSize) -> float | None:
+    """From the interval of the median; without one, of a rounded number, which lies anywhere between its ends alike."""
+    if size.low_s is not None and size.high_s is not None:
+        return (size.high_s - size.low_s) / (2 * NORMAL_95 * size.measured_s)
+    if isinstance(size, MeasuredSize) and size.rounding_s > 0:
+        return size.rounding_s / math.sqrt(12) / size.measured_s
+    return None
 
 
 def _bucket(ordered: Sequence[MeasuredSize]) -> tuple[float, float | None]:
