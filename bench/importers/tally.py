@@ -22,7 +22,9 @@ class Tally:
         """Count one line that was understood."""
         self.counts[kind] += 1
 
-    def leave(self, line: int, reason: str, *, excerpt: str | None = None, kind: str = NOT_UNDERSTOOD) -> None:
+    def leave(
+        self, line: int, reason: str, *, excerpt: str | None = None, kind: str = NOT_UNDERSTOOD
+    ) -> None:
         """Count one line that was not read, and join it to the range before if that ends with the line before, for the same
         reason and without an excerpt."""
         self.counts[kind] += 1
