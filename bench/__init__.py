@@ -6,13 +6,13 @@ The folder names are the layers; an arrow points at what may be imported (tests/
                          (optics/ the link, flow/ flows on a fat tree, fit/ curves of a run)
         bench/exits.py   exit statuses
     L1  bench/record.py, reported.py, summary.py, point_warnings.py, run_folder.py, catalog.py, nccl_log.py, published.py,
-        fit_file.py, environment.py, importers/, point_key.py, floor_file.py
+        fit_file.py, environment.py, importers/, point_key.py, floor_file.py, bmwg.py
                          what is written, what is known                                          -> L0
     L2  bench/measure/   torch, MPI: what really happened                                            -> L0
     L3  bench/config.py, emulation_config.py, library_config.py, link_config.py, mpi_algorithms.py, compose.py
                          what was asked; compose is the only door to Hydra  -> L0, L1
     L4  bench/launch/, joining.py, points.py, capable.py, sweep.py, runner.py, describe.py, manifest.py, provenance.py, counters.py,
-        console.py, findings.py, nccl_table.py, bmwg.py, expect.py, forecast.py, forecast_view.py, listing.py, link.py, fitting.py,
+        console.py, findings.py, nccl_table.py, expect.py, forecast.py, forecast_view.py, listing.py, link.py, fitting.py,
         fit_view.py, calibrating.py, glass.py, glass_view.py, validation.py, importing.py, foreign_records.py, import_view.py,
         ab.py, gating.py, gate_view.py
                          one run or one prediction, start to finish                                  -> all above

@@ -1,4 +1,4 @@
-"""What `linerate fit` prints: latency and bandwidth of each series, and the prediction with and without them, by size."""
+"""What `linerate fit` prints: latency and bandwidth of each series, its plateau, and the prediction by size."""
 
 import math
 from collections.abc import Callable
@@ -13,14 +13,16 @@ from rich.text import Text
 
 from bench.fitting import Fit
 from bench.model import units
-from bench.model.collective import Collective, bus_factor
+from bench.model.collective import Collective
 from bench.model.fit.curve import Segment
 from bench.model.fit.line import Estimate
-from bench.model.fit.series_fit import MIN_SIZES, HeldOutSize, Series, SeriesFit
+from bench.model.fit.saturation import Verdict
+from bench.model.fit.series_fit import HeldOutSize, Series, SeriesFit
+from bench.model.fit.table import busbw
 from bench.summary import series_name
 
 WIDTH_WITHOUT_TERMINAL: Final = 150
-"""The columns of both tables without a line break."""
+"""The columns of all tables without a line break."""
 
 _TIME_UNITS: Final = (("s", 1.0), ("ms", 1e3), ("us", 1e6), ("ns", 1e9))
 
@@ -29,11 +31,12 @@ FREE: Final = "?"
 
 
 def show(found: Fit, written: Path) -> None:
-    """Print both tables and what they rest on."""
+    """Print the tables and what they rest on."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
     console.print(_terms(found))
+    console.print(_plateaus(found))
     console.print(_by_size(found))
     for line in _notes(found):
         console.print(line, markup=False)
@@ -41,7 +44,9 @@ def show(found: Fit, written: Path) -> None:
 
 
 def name_of(series: Series) -> str:
-    """As the other tables call it."""
+    """As the other tables call it; a collective that linerate does not know keeps the name that its program gave it."""
+    if series.collective not in {collective.value for collective in Collective}:
+        return f"{series.collective} ({series.placement})"
     return series_name(
         collective=series.collective,
         algorithm=series.algorithm,
@@ -54,9 +59,10 @@ def name_of(series: Series) -> str:
 
 def _terms(found: Fit) -> Table:
     manifest, is_emulated = found.manifest, bool(found.manifest.time_scale)
+    hosts = "" if manifest.num_hosts == 1 else "s"
     title = (
-        f"{manifest.run_id} · {manifest.num_ranks} ranks on {manifest.num_hosts} "
-        f"host{'s' if manifest.num_hosts > 1 else ''} · {manifest.transceiver} · {manifest.fabric} · {manifest.backend}"
+        f"{manifest.run_id} · {_count(manifest.num_ranks)} ranks on {_count(manifest.num_hosts)} host{hosts} · "
+        f"{manifest.transceiver} · {manifest.fabric} · {manifest.backend}"
     )
     table = Table(title=escape(title), title_justify="left", title_style="bold")
     table.add_column("collective")
@@ -65,8 +71,6 @@ def _terms(found: Fit) -> Table:
         "latency (95 %)",
         f"busbw {'MB/s' if is_emulated else 'GB/s'} (95 %)",
         "of the\nceiling",
-        "half at",
-        "plateau",
         "held-out error\nmedian (largest)",
     ):
         table.add_column(name, justify="right")
@@ -77,23 +81,57 @@ def _terms(found: Fit) -> Table:
                 name_of(fit.series) if number == 0 else "",
                 _span(segment),
                 _seconds(segment.line.latency()),
-                _busbw(fit.series, segment, 1e3 if is_emulated else 1.0),
+                _busbw(fit, segment, 1e3 if is_emulated else 1.0),
                 "" if (share := segment.efficiency()) is None else f"{share.value:.1%}",
-                *(_judged(fit) if is_last else ("", "", "")),
+                _held_out(fit) if is_last else "",
             ]
             table.add_row(*map(Text, cells))
         table.add_section()
     return table
 
 
-def _judged(fit: SeriesFit) -> tuple[str, str, str]:
-    half = fit.curve.half_bandwidth_bytes()
+def _held_out(fit: SeriesFit) -> str:
     errors = fit.held_out_errors()
-    return (
-        "" if half is None else ("<= " if half <= fit.curve.first_bytes else "") + units.format_bytes(half),
-        "yes" if fit.curve.is_saturated else "no",
-        f"{median(errors):.1%} ({max(errors):.1%})" if errors else "",
-    )
+    return f"{median(errors):.1%} ({max(errors):.1%})" if errors else ""
+
+
+def _plateaus(found: Fit) -> Table:
+    table = Table(title="plateau: is the bandwidth of large messages in the data?", title_justify="left")
+    table.add_column("collective")
+    table.add_column("verdict")
+    for name in (
+        "largest size has\nof it (95 %)",
+        "95 % of it from",
+        "half of it at (95 %)",
+        "90 % of it at (95 %)",
+    ):
+        table.add_column(name, justify="right")
+    for fit in found.calibration.series:
+        saturation = fit.curve.saturation
+        if saturation is None:
+            continue
+        share, first_bytes = saturation.share, fit.curve.first_bytes
+        cells = [
+            name_of(fit.series),
+            saturation.verdict.value,
+            ""
+            if share is None
+            else f"{share.value:.1%}{_interval(share, lambda value: f'{100 * value:.1f}')}",
+            "" if saturation.from_bytes is None else _size(saturation.from_bytes, first_bytes),
+        ]
+        for size in (fit.half_bandwidth_bytes, fit.most_bandwidth_bytes):
+            cells.append("not known" if size is None else _size(size, first_bytes))
+        table.add_row(*map(Text, cells))
+    return table
+
+
+def _size(size: Estimate, first_bytes: int) -> str:
+    """With the interval in the same unit: 4.77 MiB (4.5 .. 5.1); an upper bound where all measured sizes reach it."""
+    if size.value <= first_bytes:
+        return f"<= {units.format_bytes(size.value)}"
+    number, _, unit = units.format_bytes(size.value).partition(" ")
+    scale = size.value / float(number)
+    return f"{number} {unit}{_interval(size, lambda value: f'{value / scale:.4g}')}"
 
 
 def _by_size(found: Fit) -> Table:
@@ -143,16 +181,17 @@ def _notes(found: Fit) -> list[str]:
         notes.append(
             "A latency below 0 is what the token bucket of the emulated link lets through before its rate shows."
         )
-    unsaturated = [name_of(fit.series) for fit in fits if not fit.curve.is_saturated]
-    if unsaturated:
+    for fit in fits:
+        saturation = fit.curve.saturation
+        if saturation is not None and saturation.verdict is not Verdict.saturated:
+            notes.append(f"{name_of(fit.series)}: {saturation.sentence}. No larger size is predicted.")
+    if not all(fit.have_intervals for fit in fits):
         notes.append(
-            "The last two sizes are not on the plateau, so no larger one is predicted (measure larger ones): "
-            + ", ".join(unsaturated)
-            + "."
+            "Points without an interval of their own weigh alike; the intervals shown come from their scatter about the line."
         )
     if found.left_out:
-        text = ", ".join(f"{name_of(series)} ({count})" for series, count in found.left_out)
-        notes.append(f"Fewer than {MIN_SIZES} sizes, so not fitted: {text}.")
+        text = "; ".join(f"{name_of(each.series)}: {each.reason}" for each in found.left_out)
+        notes.append(f"Not fitted: {text}.")
     return notes
 
 
@@ -178,16 +217,17 @@ def _seconds(time: Estimate) -> str:
     return f"{text(time.value)} {unit}{_interval(time, text)}"
 
 
-def _busbw(series: Series, segment: Segment, factor: float) -> str:
-    bandwidth = segment.line.bandwidth()
-    if bandwidth is None:
+def _busbw(fit: SeriesFit, segment: Segment, factor: float) -> str:
+    if segment.line.bandwidth() is None:
         return "not seen"
-    scale = bus_factor(Collective(series.collective), series.num_ranks) * factor
+    found = busbw(fit, segment)
+    if found is None:
+        return "ranks not known"
+    return f"{found.value * factor:.4g}{_interval(found, lambda rate: f'{rate * factor:.4g}')}"
 
-    def text(rate_bytes_per_s: float) -> str:
-        return f"{units.gbytes_per_s(rate_bytes_per_s) * scale:.4g}"
 
-    return text(bandwidth.value) + _interval(bandwidth, text)
+def _count(number: int | None) -> str:
+    return "an unknown number of" if number is None else str(number)
 
 
 def _interval(found: Estimate, text: Callable[[float], str]) -> str:

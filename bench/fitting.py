@@ -1,32 +1,27 @@
 """`linerate fit`: from the points of a run to its `Calibration`. What is printed is in `bench.fit_view`."""
 
-import itertools
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from bench.config import ALGORITHMS
 from bench.fit_file import FIT, to_json
 from bench.model.fit.calibration import Calibration
-from bench.model.fit.series_fit import MIN_SIZES, MeasuredSize, Series, fit_series
+from bench.model.fit.run_fit import FitPoint, LeftOut, fit_points, why_unusable
+from bench.model.fit.series_fit import MIN_SIZES, MeasuredSize, Series
 from bench.model.statistics import summarise
+from bench.point_key import ASKED
 from bench.points import Point
 from bench.record import Record, RunManifest
 from bench.run_folder import MANIFEST, RECORDS, RunFolder
-
-_OWN: Final = frozenset(name for names in ALGORITHMS.values() for name in names)
-"""Algorithms that are asked for by these names; any other name is what the library took when asked for its own."""
+from bench.summary import factor_of, headline_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """What `linerate fit` found. ``left_out``: series with too few sizes, each with their number."""
+    """What `linerate fit` found. ``left_out``: series with too few usable sizes."""
 
     manifest: RunManifest
     calibration: Calibration
-    left_out: tuple[tuple[Series, int], ...]
+    left_out: tuple[LeftOut, ...]
 
 
 def fit_run(path: Path) -> Fit:
@@ -36,26 +31,15 @@ def fit_run(path: Path) -> Fit:
         ValueError: no run, a damaged one, or one without a series of `MIN_SIZES` sizes.
     """
     manifest, records = _read(path)
-    by_series: dict[Series, list[Record]] = {}
-    for record in records:
-        if _is_usable(record):
-            by_series.setdefault(series_of(record, manifest.fabric), []).append(record)
-    if not by_series:
+    points = [_point(record, manifest.fabric) for record in records]
+    if not any(point.measured for point in points):
         raise ValueError(
             f"{path} has no measured point to fit: {len(records)} points, none of them complete, with right data and a message"
         )
     has_bucket = bool(manifest.links and manifest.links.get("bucket_bytes"))
-    fits, left_out = [], []
-    for series, found in by_series.items():
-        measured = {record.message_bytes: record for record in found}  # of several attempts the last
-        if len(measured) < MIN_SIZES:
-            left_out.append((series, len(measured)))
-            continue
-        ordered = [measured[size] for size in sorted(measured)]
-        sizes = [_size(record) for record in ordered]
-        fits.append(fit_series(series, sizes, breaks_bytes=_breaks(ordered), has_bucket=has_bucket))
-    if not fits:
-        most = max(count for _, count in left_out)
+    found = fit_points(points, has_bucket=has_bucket)
+    if not found.fits:
+        most = max(each.num_sizes for each in found.left_out)
         raise ValueError(
             f"{path} has no series of {MIN_SIZES} sizes (the longest has {most}); measure more, for example sizes=default"
         )
@@ -65,16 +49,16 @@ def fit_run(path: Path) -> Fit:
         transceiver=manifest.transceiver,
         fabric=manifest.fabric,
         time_scale=manifest.time_scale,
-        series=tuple(fits),
+        series=found.fits,
     )
-    return Fit(manifest=manifest, calibration=calibration, left_out=tuple(left_out))
+    return Fit(manifest=manifest, calibration=calibration, left_out=found.left_out)
 
 
 def series_of(record: Record, fabric: str) -> Series:
     """The series that a record belongs to."""
     return Series(
         collective=record.collective,
-        algorithm=record.algorithm if record.algorithm in _OWN else "native",
+        algorithm=record.algorithm if record.algorithm in ASKED else "native",
         dtype=record.dtype,
         reduce_op=record.reduce_op,
         placement=record.placement,
@@ -140,33 +124,37 @@ def _read(path: Path) -> tuple[RunManifest, list[Record]]:
         raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
 
 
-def _is_usable(record: Record) -> bool:
-    """Complete points with right data that moved something; in the overlap pass a call shares its time."""
-    is_valid = (
-        record.status == "complete"
-        and record.durations_s
-        and not record.num_wrong_elements
-        and not record.num_bad
+def _point(record: Record, fabric: str) -> FitPoint:
+    time_s = headline_s(record)
+    unusable = why_unusable(
+        status=record.status,
+        time_s=time_s,
+        message_bytes=record.message_bytes,
+        measure_pass=record.measure_pass,
+        num_wrong_elements=record.num_wrong_elements,
+        num_bad=record.num_bad,
     )
-    return bool(is_valid) and record.message_bytes > 0 and record.measure_pass != "overlap"
+    return FitPoint(
+        series=series_of(record, fabric),
+        algorithm=record.algorithm,
+        repeat=record.repeat,
+        bus_factor=factor_of(record),
+        measured=None if unusable or time_s is None else _size(record, time_s),
+        unusable=unusable,
+    )
 
 
-def _size(record: Record) -> MeasuredSize:
-    found = summarise(record.durations_s)
+def _size(record: Record, time_s: float) -> MeasuredSize:
+    found = summarise(record.durations_s) if record.durations_s else None
+    rounding_s = 0.0
+    if found is None and record.reported and record.reported.time_high_s and record.reported.time_low_s:
+        rounding_s = record.reported.time_high_s - record.reported.time_low_s
     return MeasuredSize(
         message_bytes=record.message_bytes,
-        measured_s=found.median_s,
-        low_s=found.low_s,
-        high_s=found.high_s,
+        measured_s=time_s,
+        low_s=found.low_s if found else None,
+        high_s=found.high_s if found else None,
         predicted_s=record.predicted_time_s,
         ceiling_s=record.ceiling_time_s,
+        rounding_s=rounding_s,
     )
-
-
-def _breaks(ordered: Sequence[Record]) -> list[float]:
-    """Between sizes for which the library's log names different algorithms or protocols: halfway, in the logarithm."""
-    return [
-        math.sqrt(first.message_bytes * second.message_bytes)
-        for first, second in itertools.pairwise(ordered)
-        if first.algorithm != second.algorithm
-    ]

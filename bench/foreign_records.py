@@ -23,10 +23,16 @@ _SETTINGS_OF_SWEEP: Final = ("min_bytes", "max_bytes", "step_bytes", "step_facto
 
 
 def with_ranks(table: ForeignTable, num_ranks: int | None) -> ForeignTable:
-    """What the user says of the number of ranks holds where the log is silent."""
+    """What the user says of the number of ranks holds where the log is silent; sizes per peer become sizes of the message."""
     if num_ranks is None or table.num_ranks is not None:
         return table
-    return dataclasses.replace(table, num_ranks=num_ranks, num_ranks_source="given")
+    points = tuple(
+        dataclasses.replace(point, message_bytes=point.printed_bytes * num_ranks)
+        if point.message_bytes is None
+        else point
+        for point in table.points
+    )
+    return dataclasses.replace(table, num_ranks=num_ranks, num_ranks_source="given", points=points)
 
 
 def num_hosts_of(table: ForeignTable) -> int | None:

@@ -21,7 +21,7 @@ def show(found: ImportedRun, *, is_brief: bool) -> None:
     console = _console()
     lines, log = sum(found.log.lines.values()), found.log
     unread = found.manifest.imported or {}
-    where = os.path.relpath(found.path)
+    where = _shown(found.path)
     state = (
         ""
         if found.manifest.status == "complete"
@@ -47,6 +47,12 @@ def show(found: ImportedRun, *, is_brief: bool) -> None:
     for note in found.notes:
         console.print(f"  {note}", markup=False, soft_wrap=True)
     console.print(f"Next: linerate report {where}", markup=False, soft_wrap=True)
+
+
+def _shown(path: Path) -> str:
+    """A path as one would type it here."""
+    path = path.absolute()
+    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def show_failed(log: Path, reason: str) -> None:

@@ -72,7 +72,7 @@ def import_log(
     notes: list[str] = []
     records = records_of(tables, settled, notes)
     manifest = _manifest(source, digest, log, tables, settled, records, path.name)
-    folder = RunFolder.create(path.parent, path.name, manifest, is_newest=False)
+    folder = RunFolder.create(path.parent, path.name, manifest, is_newest=out is None)
     for record, iterations_s in records:
         starts = [[None] * len(row) for row in iterations_s]
         folder.append(record, starts, iterations_s)

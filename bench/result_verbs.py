@@ -39,12 +39,13 @@ def _shown(compared: Any, options: argparse.Namespace) -> int:
         text = json.dumps(as_json(compared), indent=1, allow_nan=False) + "\n"
         _written("--json", options.json, lambda: options.json.write_text(text, encoding="utf-8"))
     if options.figure is not None:
+        from analysis.compare_view import title_of
         from analysis.figures import comparison
         from analysis.figures.style import save
 
         if compared.frame.empty:
             raise ValueError("--figure: there is no point to draw")
-        drawn = comparison.draw(compared.frame)
+        drawn = comparison.draw(compared.frame, title=title_of(compared))
         _written("--figure", options.figure, lambda: save(drawn.figure, options.figure))
     show(compared)
     return exits.WRONG if compared.has_regressed else exits.OK
@@ -83,7 +84,7 @@ def _ab(options: argparse.Namespace, rest: list[str]) -> int:
     experiment = run_ab(
         arms, run_dir=run_dir, num_starts=options.starts, launch=options.launch, report=report
     )
-    sys.stdout.write(f"Results: {os.path.relpath(experiment.path)}\n")
+    sys.stdout.write(f"Results: {experiment.path}\n")
     if experiment.exit_status not in (exits.OK, exits.WRONG):
         last = experiment.starts[-1]
         log = experiment.path / f"{last.arm}-{last.number}.log"

@@ -1,4 +1,4 @@
-"""`linerate fit`: a run folder to fit.json and two tables; every mistake is one line and exit status 2."""
+"""`linerate fit`: a run folder to fit.json and three tables; every mistake is one line and exit status 2."""
 
 import json
 import math
@@ -18,6 +18,7 @@ from bench.fitting import fit_run, series_of, series_of_point
 from bench.launch.resolve import prediction_target
 from bench.model.fit.calibration import Calibration, calibrated
 from bench.record import Record, RunManifest
+from bench.reported import LOOP_MEAN_RANK_MEAN, Reported
 from bench.run_folder import RunFolder
 
 SIZES = [2**i for i in range(10, 25, 2)]
@@ -99,7 +100,7 @@ def manifest(**changes: Any) -> RunManifest:
 def run_of(tmp_path: Path, records: list[Record], **changes: Any) -> Path:
     folder = RunFolder.create(tmp_path / "runs", "r1", manifest(**changes))
     for each in records:
-        durations = [each.durations_s] * each.num_ranks
+        durations = [each.durations_s] * (each.num_ranks or 1)
         folder.append(each, durations, durations)
     folder.finish(status="complete", reason=None, exit_status=0)
     return folder.path
@@ -207,7 +208,8 @@ def test_series_are_told_apart_and_short_ones_are_named(
     records += [record(size, **pairwise) for size in SIZES[:2]]
     path = run_of(tmp_path, records)
     assert main(["fit", str(path)]) == 0
-    assert "not fitted: all_to_all (pairwise, in place) (2)." in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Not fitted: all_to_all (pairwise, in place): 2 sizes of the 3 that a fit needs." in said
     assert [fit.series.placement for fit in read_calibration(path).series] == ["in_place", "out_of_place"]
 
 
@@ -224,14 +226,131 @@ def test_what_nccl_chose_is_one_series_with_known_breaks(tmp_path: Path) -> None
     assert SIZES[2] in [segment.last_bytes for segment in fit.curve.segments]
 
 
-def test_beyond_an_unsaturated_run_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    growing = [
-        record(size, durations_s=[LATENCY_S + size * 1e-9] * 21, ceiling_time_s=None, predicted_time_s=None)
-        for size in SIZES[:5]
-    ]
-    path = run_of(tmp_path, growing, links=None, time_scale=None)
+def growing(size: int) -> Record:
+    """1 GB/s behind a latency that no size of this sweep outgrows."""
+    return record(
+        size,
+        durations_s=[LATENCY_S + size * 1e-9] * 21,
+        ceiling_time_s=None,
+        predicted_time_s=None,
+        is_bucket_dominated=False,
+    )
+
+
+def test_a_run_that_ends_early_says_so_and_how_far_to_measure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = run_of(tmp_path, [growing(size) for size in SIZES[:7]], links=None, time_scale=None)
     assert main(["fit", str(path)]) == 0
-    assert "no larger one is predicted (measure larger ones): all_reduce." in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "all_reduce: the sweep ends before its plateau: 4 MiB has 45.6 %" in said
+    # 95 % of the plateau at 19 x 5 ms x 1 GB/s
+    assert "measure up to 128 MiB: 95 % are expected at 90.6 MiB" in said
+    assert "No larger size is predicted" in said and re.search(
+        r"not saturated .* not known . not known", said
+    )
+    (fit,) = read_calibration(path).series
+    assert fit.half_bandwidth_bytes is None
+    calibration = read_calibration(path)
+    assert calibrated(calibration, fit.series, message_bytes=SIZES[6]) is not None
+    assert calibrated(calibration, fit.series, message_bytes=SIZES[7]) is None
+
+
+def test_a_run_on_its_plateau_says_where_half_of_it_is_reached(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """5 ms x 1 GB/s is 5 MB, 4.768 MiB; 90 % are at 9 times that."""
+    sizes = [2**i for i in range(14, 31, 2)]
+    path = run_of(tmp_path, [growing(size) for size in sizes], links=None, time_scale=None)
+    assert main(["fit", str(path)]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if "│ saturated" in line)
+    assert "4.768 MiB (4.768 .. 4.768)" in row and "42.92 MiB (42.92 .. 42.92)" in row
+    assert "99.5% (99.5 .. 99.5)" in row
+    (shown,) = json.loads((path / FIT).read_text())["table"]
+    assert shown["half_bandwidth_bytes"] == pytest.approx(5e6, rel=1e-3)
+    assert shown["saturated_from_bytes"] == pytest.approx(19 * 5e6, rel=1e-3)
+    assert (shown["saturation"], shown["left_out"]) == ("saturated", None)
+    assert shown["latency_low_s"] <= shown["latency_s"] <= shown["latency_high_s"]
+    assert shown["latency_s"] == pytest.approx(LATENCY_S)
+    # 4 ranks: busbw is 1.5 x 1 GB/s
+    assert shown["bandwidth_gbytes_per_s"] == pytest.approx(1.5, rel=1e-3)
+
+
+def test_the_file_holds_every_number_that_is_shown(run: Path) -> None:
+    assert main(["fit", str(run)]) == 0
+    first, second = json.loads((run / FIT).read_text())["table"]
+    assert (first["segment"], second["segment"]) == (1, 2)
+    assert (second["from_bytes"], second["to_bytes"]) == (SIZES[4], SIZES[7])
+    assert second["bandwidth_low_gbytes_per_s"] <= second["bandwidth_gbytes_per_s"]
+    assert second["efficiency"] == pytest.approx(EFFICIENCY, rel=0.02) and first["efficiency"] is None
+    assert second["saturation"] == "saturated" and second["advice"].startswith("the plateau is in the data")
+
+
+def test_a_file_of_version_1_is_read_and_judged(run: Path) -> None:
+    """It lacks the verdict, the bus factor and the table; all follow from the rest."""
+    assert main(["fit", str(run)]) == 0
+    content = json.loads((run / FIT).read_text())
+    del content["table"]
+    for fit in content["series"]:
+        del fit["bus_factor"], fit["curve"]["saturation"]
+    assert from_json(json.dumps(content | {"fit_version": 1})) == read_calibration(run)
+    with pytest.raises(ValueError, match="table"):
+        from_json(json.dumps(content))
+    with pytest.raises(ValueError, match="saturation"):
+        from_json(json.dumps(content | {"table": []}))
+
+
+def imported(size: int, time_s: float, **changes: Any) -> Record:
+    """As a log of another program gives a point: one number, printed to 10 ns."""
+    reported = Reported(
+        statistic=LOOP_MEAN_RANK_MEAN,
+        time_s=time_s,
+        time_low_s=time_s - 5e-9,
+        time_high_s=time_s + 5e-9,
+        busbw_bytes_per_s=1.75 * size / time_s,
+    )
+    nothing = {"predicted_time_s": None, "ceiling_time_s": None, "predicted_bound": None}
+    values = {"durations_s": [], "rank_mean_s": [], "is_bucket_dominated": False, "reported": reported}
+    return record(size, **({"backend": "nccl"} | nothing | values | changes))
+
+
+def test_what_another_program_measured_is_fitted_by_its_scatter(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No interval of its own, several repeats of a size, no number of ranks, and a collective that nobody knows."""
+    noise = random.Random(5)
+    sizes = [2**i for i in range(13, 29)]
+    records = [
+        imported(
+            size,
+            (3e-5 + size * 1e-10) * math.exp(noise.gauss(0, 0.01)),
+            repeat=repeat,
+            collective="hypercube",
+            reduce_op=None,
+            num_ranks=None,
+            num_hosts=None,
+        )
+        for size in sizes
+        for repeat in (1, 2, 3)
+    ]
+    path = run_of(
+        tmp_path, records, num_ranks=None, num_hosts=None, links=None, time_scale=None, fabric="unknown"
+    )
+    assert main(["fit", str(path)]) == 0
+    assert "weigh alike" in " ".join(capsys.readouterr().out.split())
+    (fit,) = read_calibration(path).series
+    assert not fit.have_intervals and fit.series.num_ranks is None
+    assert [size.message_bytes for size in fit.sizes] == sizes
+    first = sorted(
+        each.reported.time_s or 0.0 for each in records if each.reported and each.message_bytes == sizes[0]
+    )
+    assert fit.sizes[0].measured_s == first[1], "the median of the repeats"
+    bandwidth = json.loads((path / FIT).read_text())["table"][-1]
+    assert bandwidth["bandwidth_gbytes_per_s"] == pytest.approx(17.5, rel=0.03), (
+        "by the bus factor of the log"
+    )
+    assert bandwidth["bandwidth_low_gbytes_per_s"] <= 17.5 <= bandwidth["bandwidth_high_gbytes_per_s"]
+    assert bandwidth["saturation"] == "saturated" and bandwidth["has_point_intervals"] is False
 
 
 BAD_RUNS = [
@@ -285,8 +404,10 @@ def test_two_runs_are_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda text: text.replace('"fit_version": 1', '"fit_version": 2'), "fit_version is 2"),
-        (lambda text: text.replace('"fit_version": 1,', ""), "fit_version is None"),
+        (lambda text: text.replace('"fit_version": 2', '"fit_version": 3'), "fit_version is 3"),
+        (lambda text: text.replace('"fit_version": 2', '"fit_version": "2"'), "fit_version is 2"),
+        (lambda text: text.replace('"fit_version": 2,', ""), "fit_version is None"),
+        (lambda text: text.replace('"verdict": "saturated"', '"verdict": "perhaps"'), "perhaps"),
         (lambda text: text.replace('"run_id"', '"run"'), "run"),
         (lambda text: re.sub(r'"measured_s": [0-9.e-]+', '"measured_s": NaN', text), "NaN"),
         (lambda text: re.sub(r'"measured_s": [0-9.e-]+', '"measured_s": 1e999', text), "1e999"),
@@ -343,3 +464,16 @@ def test_fitting_never_imports_torch(run: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.5, 0.2])
+def test_every_verdict_comes_back_from_the_file(tmp_path: Path, factor: float) -> None:
+    """The largest size as fast as expected, slower, and faster than any line allows."""
+    records = [growing(size) for size in [2**i for i in range(14, 31, 2)]]
+    records[-1].durations_s = [each * factor for each in records[-1].durations_s]
+    path = run_of(tmp_path, records, links=None, time_scale=None)
+    calibration = fit_run(path).calibration
+    assert from_json(to_json(calibration)) == calibration
+    saturation = calibration.series[0].curve.saturation
+    assert saturation is not None
+    assert saturation.verdict.value == {1.0: "saturated", 1.5: "falls", 0.2: "not saturated"}[factor]

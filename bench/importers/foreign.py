@@ -105,7 +105,8 @@ class ForeignTable:
         library: ``nccl``, ``rccl``, ``mpi``, or what the program runs on.
         devices: as far as they are listed; text cuts the lines of a process at 2048 characters, JSON lists one per process.
         num_ranks: None where it cannot be known.
-        num_ranks_source: ``devices``, ``inferred`` (from busbw over algbw), ``given``; None with num_ranks.
+        num_ranks_source: ``devices``, ``inferred`` (from busbw over algbw), ``given`` (a command in the log, or the user),
+            ``columns`` (of rccl's tables), ``program`` (OSU's tests of two ranks); None with num_ranks.
         group_ranks: ranks of one group where the run was split (NCCL_TESTS_SPLIT): what num_ranks of a point is then.
         settings: what the program was told (``iterations``, ``warmup_iterations``, ``aggregated_iterations``, ``validation``,
             ``graph``, ``blocking``, ``average``, ``step_factor``, ``min_bytes``, ...), numbers as numbers.
@@ -164,7 +165,7 @@ class ForeignLog:
 
     Attributes:
         lines: how many lines were taken for what (``row``, ``header``, ``footer``, ``device``, ``settings``, ``comment``,
-            ``blank``, ``warning``, ``other program``, ``not understood``); they add up to the lines of the file.
+            ``blank``, ``warning``, ``json``, ``other program``, ``not understood``); they add up to the lines of the file.
         unread: every line of ``not understood`` and ``other program``, in ranges.
     """
 

@@ -22,12 +22,12 @@ IN_PLACE: Final = "in_place"
 
 _SYNONYMS: Final = {
     "bytes": "size", "n": "count", "op": "redop", "cputime": "time", "res": "error", "#wrong": "wrong", "i_cv%": "i_cv",
-    "count": "count",
 }  # fmt: skip
 _UNIT: Final = re.compile(r"([^()]+)\(([^()]*)\)")
 _PLACEMENT: Final = re.compile(r"out-of-place|in-place")
-_INTEGER: Final = re.compile(r"-?\d{1,20}")
+_INTEGER: Final = re.compile(r"-?[0-9]{1,20}")
 _NO_NUMBER: Final = frozenset({"N/A", "n/a", "nan", "-nan", "inf", "-inf"})
+_DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
 _TIME_EXPONENTS: Final = {"s": 0, "ms": -3, "us": -6, "ns": -9}
 _MAX_COLUMNS: Final = 64
 """nccom-test prints a column per percentile; no header has nearly as many."""
@@ -45,7 +45,7 @@ class Columns:
         starts: where each half begins; ``end`` is where the last one ends.
         placements: of the halves.
         time_exponent: of the unit of times, to seconds: -6 for us.
-        is_cpu_time: whether "time" is the CPU time of the calls (-C 1).
+        time_word: what the header calls the time: ``time``, ``cputime`` (-C 1), ``time:avg`` or ``time:p50`` (nccom-test).
         has_stamp: whether a row ends with date and time.
         is_nccom: whether it is AWS nccom-test's.
         is_binary: whether its "GB/s" are 2**30 byte/s, as nccom-test's were when its column was called ``time(us)``.
@@ -56,7 +56,7 @@ class Columns:
     end: int
     placements: tuple[str, ...]
     time_exponent: int
-    is_cpu_time: bool
+    time_word: str
     has_stamp: bool
     is_nccom: bool
     is_binary: bool
@@ -64,6 +64,11 @@ class Columns:
     @property
     def num_tokens(self) -> int:
         return len(self.names) + self.has_stamp
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The name of each token."""
+        return (*self.names[: self.end], "date", "clock") if self.has_stamp else self.names
 
     @property
     def num_common(self) -> int:
@@ -102,44 +107,37 @@ def columns_of(text: str, placements: Sequence[str]) -> Columns | None:
     words = text.replace("#", " ", 1).split() if text.lstrip().startswith("#") else text.split()
     if not 4 <= len(words) <= _MAX_COLUMNS:
         return None
-    names, units = [], []
-    for word in words:
-        found = _UNIT.fullmatch(word)
-        name = (found[1] if found else word).lower()
-        units.append(found[2] if found else "")
-        names.append(_SYNONYMS.get(name, name))
-    if names[0] != "size" or not {"algbw", "busbw"} <= set(names):
-        return None
+    matches = [_UNIT.fullmatch(word) for word in words]
+    units = [found[2] if found else "" for found in matches]
+    raw = [(found[1] if found else word).lower() for word, found in zip(words, matches, strict=True)]
+    names = [_SYNONYMS.get(name, name) for name in raw]
     is_nccom = units[0] != ""
-    times = [index for index, name in enumerate(names) if name == "time" or name.startswith("time:")]
-    if is_nccom:
-        times = times[:1]  # further ones are percentiles of the same half
-    if not times or times[0] == 0:
+    if is_nccom:  # further times are percentiles of the same half
+        times = [index for index, name in enumerate(names) if name.partition(":")[0] == "time"][:1]
+    else:
+        times = [index for index, name in enumerate(names) if name == "time"]
+    if names[0] != "size" or not {"algbw", "busbw"} <= set(names) or not times or times[0] < 2:
         return None
-    is_binary = is_nccom and names[times[0]] == "time"
-    statistic = names[times[0]]
-    has_stamp = names[-1] == "timestamp"
-    known = tuple(placements) if len(placements) == len(times) else (OUT_OF_PLACE, IN_PLACE)[: len(times)]
-    if len(known) != len(times):
+    if len(placements) != len(times):
+        placements = (OUT_OF_PLACE, IN_PLACE)[: len(times)]
+    if len(placements) != len(times):
         return None
-    exponent = -3 if words[0].lower() == "bytes" else -6
-    return Columns(
-        names=tuple("time" if index in times else name for index, name in enumerate(names))
-        if not is_nccom
-        else tuple(names),
+    first, has_stamp = times[0], names[-1] == "timestamp"
+    names[first] = "time"
+    columns = Columns(
+        names=tuple(names),
         starts=tuple(times),
         end=len(names) - has_stamp,
-        placements=known,
-        time_exponent=_TIME_EXPONENTS.get(units[times[0]], exponent),
-        is_cpu_time="cputime" in (word.lower() for word in words) and statistic == "time",
+        placements=tuple(placements),
+        time_exponent=_TIME_EXPONENTS.get(units[first], -3 if raw[0] == "bytes" else -6),
+        time_word=raw[first],
         has_stamp=has_stamp,
         is_nccom=is_nccom,
-        is_binary=is_binary,
+        is_binary=is_nccom and raw[first] == "time",
     )
-
-
-def is_integer(token: str) -> bool:
-    return _INTEGER.fullmatch(token) is not None
+    halves = [columns.names[slice(*columns.half(index))] for index in range(len(times))]
+    is_whole = all({"algbw", "busbw"} <= set(half) and len(set(half)) == len(half) for half in halves)
+    return columns if is_whole and len(set(names[:first])) == first else None
 
 
 def is_value(token: str) -> bool:
@@ -148,7 +146,8 @@ def is_value(token: str) -> bool:
 
 
 def begins_like_row(tokens: Sequence[str]) -> bool:
-    return len(tokens) >= 2 and tokens[0].isdecimal() and tokens[1].isdecimal() and len(tokens[0]) <= 20
+    """Size and count. nccom-test prints a size alone where it fails."""
+    return len(tokens) >= 2 and all(_is_count(token) for token in tokens[:2])
 
 
 def expected_tokens(tokens: Sequence[str], columns: Columns) -> int:
@@ -156,61 +155,93 @@ def expected_tokens(tokens: Sequence[str], columns: Columns) -> int:
     return columns.num_tokens - _has_empty_operator(tokens, columns)
 
 
-def read_row(line: int, text: str, tokens: list[str], columns: Columns) -> Row | str:
+def is_beginning(tokens: Sequence[str], columns: Columns) -> bool:
+    """Whether a row can begin with these tokens, and lacks some."""
+    missing = expected_tokens(tokens, columns) - len(tokens)
+    return missing > 0 and _fault(_filled(tokens, columns), columns.fields) is None
+
+
+def read_row(line: int, text: str, tokens: Sequence[str], columns: Columns) -> Row | str:
     """The row, or why it is none. A row with one half is taken where the other one's place was left blank on purpose."""
-    if _has_empty_operator(tokens, columns):
-        at = columns.names.index("redop")
-        tokens = [*tokens[:at], "", *tokens[at:]]
+    tokens = _filled(tokens, columns)
     if len(tokens) == columns.num_tokens:
         return _row(line, tokens, columns, range(len(columns.starts)), None)
     begin, end = columns.half(0)
     if len(columns.starts) == 2 and len(tokens) == columns.num_tokens - (end - begin):
         gap = re.match(rf"\s*(?:\S+\s+){{{begin - 1}}}\S+(\s+)", text)
         if gap and len(gap[1]) >= _EMPTY_HALF:
-            return _row(line, [*tokens[:begin], *tokens[begin - end :]], columns, (1,), None)
+            return _row(line, tokens, columns, (1,), None)
     return f"{len(tokens)} tokens, where the header above it announces {columns.num_tokens}"
 
 
-def read_first_half(line: int, tokens: list[str], columns: Columns) -> Row | str:
+def read_first_half(line: int, tokens: Sequence[str], columns: Columns) -> Row | str:
     """The half that a cut row still holds; its reading says so."""
-    if _has_empty_operator(tokens, columns):
-        at = columns.names.index("redop")
-        tokens = [*tokens[:at], "", *tokens[at:]]
-    begin, end = columns.half(0)
+    tokens = _filled(tokens, columns)
+    _, end = columns.half(0)
     if len(columns.starts) < 2 or len(tokens) < end:
         return "the row is cut"
-    return _row(line, tokens[:end], columns, (0,), "the other half of the row is cut off in the file")
+    return _row(line, tokens[:end], columns, (0,), "the other half of this row is cut off in the file")
 
 
 def _has_empty_operator(tokens: Sequence[str], columns: Columns) -> bool:
+    """A root where the operator should be."""
     if "redop" not in columns.names or "root" not in columns.names:
         return False
     at = columns.names.index("redop")
-    return len(tokens) > at + 1 and is_integer(tokens[at]) and not is_integer(tokens[at + 1])
+    return len(tokens) > at and _is_integer(tokens[at])
+
+
+def _filled(tokens: Sequence[str], columns: Columns) -> Sequence[str]:
+    if not _has_empty_operator(tokens, columns):
+        return tokens
+    at = columns.names.index("redop")
+    return [*tokens[:at], "", *tokens[at:]]
+
+
+def _is_count(token: str) -> bool:
+    return _is_integer(token) and token[0] != "-"
+
+
+def _is_integer(token: str) -> bool:
+    return _INTEGER.fullmatch(token) is not None
+
+
+def _fault(tokens: Sequence[str], fields: Sequence[str]) -> str | None:
+    """The first token that cannot stand in its column. Either may be longer."""
+    for name, token in zip(fields, tokens, strict=False):
+        if name in ("size", "count"):
+            is_good = _is_count(token)
+        elif name == "root":
+            is_good = _is_integer(token)
+        elif name == "type":
+            is_good = not is_value(token)
+        elif name == "date":
+            is_good = _DATE.fullmatch(token) is not None
+        else:
+            is_good = name in ("redop", "algorithm", "clock") or is_value(token)
+        if not is_good:
+            return f"{name} cannot be {token[:24]!r}"
+    return None
 
 
 def _row(
-    line: int, tokens: list[str], columns: Columns, kept: Sequence[int], cut: str | None
+    line: int, tokens: Sequence[str], columns: Columns, kept: Sequence[int], cut: str | None
 ) -> Row | str:
     """``tokens``: the common part, then the kept halves one after the other, then the stamp."""
-    common = dict(zip(columns.names[: columns.num_common], tokens, strict=False))
-    for name in ("size", "count", "root"):
-        if name in common and not is_integer(common[name]):
-            return f"{name} is {common[name][:24]!r}, which is no integer"
-    if is_value(common.get("type", "float")):
-        return f"type is {common['type'][:24]!r}, which is a number"
-    if int(common["size"]) < 0 or int(common.get("count", "0")) < 0:
-        return "size or count is negative"
+    bounds = [columns.half(index) for index in kept]
+    fields = [*columns.names[: columns.num_common]]
+    for begin, end in bounds:
+        fields += columns.names[begin:end]
+    fields += columns.fields[columns.end :]
+    fault = _fault(tokens, fields)
+    if fault is not None:
+        return fault
+    common = dict(zip(fields[: columns.num_common], tokens, strict=False))
     halves, at = [], columns.num_common
-    for index in kept:
-        begin, end = columns.half(index)
+    for index, (begin, end) in zip(kept, bounds, strict=True):
         half = dict(zip(columns.names[begin:end], tokens[at : at + end - begin], strict=True))
-        for name, token in half.items():
-            if not is_value(token) and name != "algorithm":
-                return f"{name} is {token[:24]!r}, which is no number"
         halves.append((columns.placements[index], half))
         at += end - begin
-    stamp = " ".join(tokens[at:]) if columns.has_stamp and len(tokens) > at else None
     return Row(
         line=line,
         num_bytes=int(common["size"]),
@@ -219,6 +250,6 @@ def _row(
         redop=common.get("redop"),
         root=int(common["root"]) if "root" in common else None,
         halves=tuple(halves),
-        stamp=stamp,
+        stamp=" ".join(tokens[at:]) or None,
         cut=cut,
     )

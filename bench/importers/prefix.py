@@ -20,7 +20,9 @@ Sources: the manual pages of these programs; PRRTE, src/mca/iof; Kubernetes, "CR
 import re
 from typing import Final, NamedTuple
 
-_ESCAPE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[()][0-9A-B]|[=>78cDEHM])")
+_ESCAPE: Final = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[()][0-9A-B]|[=>78cDEHM])"
+)
 """ECMA-48 control sequences (colour, cursor), titles of terminal windows, character sets."""
 
 _DAY: Final = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)"
@@ -40,7 +42,7 @@ _PREFIX: Final = re.compile(
     rf"|\[?(?:{_DAY} )?{_MONTH} {{1,2}}\d{{1,2}} {_CLOCK}(?: \d{{4}})?\]?:?(?:[ \t]|$|(?=[\[<]))"
     r"|\[ *\d{1,9}\.\d{1,9}\] "
     r"|<std(?:out|err)>: ?"
-    rf"|(?P<host>[A-Za-z][\w.-]{{0,127}}(?: \d{{1,7}})?) ?[:|] +{_ITS_OWN}"
+    rf"|(?P<host>[A-Za-z][\w.-]{{0,127}}(?: \d{{1,7}})?)(?::| *\|) +{_ITS_OWN}"
     r")"
 )
 _MAX_PREFIXES: Final = 4

@@ -8,18 +8,23 @@ The interval is half a unit of the last printed digit to either side, ends inclu
 import math
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from bench.importers.foreign import Printed
 
-_NUMBER: Final = re.compile(r"-?(?:\d{1,24}(?:\.\d{0,15})?|\.\d{1,15})(?:[eE][+-]?\d{1,3})?")
+_NUMBER: Final = re.compile(r"-?(?:\d{1,24}(?:\.\d{0,15})?|\.\d{1,15})(?:[eE][+-]?\d{1,3})?", re.ASCII)
 """Longer ones are none of a benchmark's: 2**64 has 20 digits, and %lf writes 6 decimals."""
+
+
+_ZERO: Final = Decimal(0)
 
 
 def is_number(token: str) -> bool:
     return _NUMBER.fullmatch(token) is not None
 
 
+@lru_cache(maxsize=2**14)
 def printed(token: str, *, exponent: int = 0, factor: int = 1) -> Printed | None:
     """``token`` x 10**``exponent`` x ``factor``, and half of its last digit to either side, not below 0.
 
@@ -33,10 +38,9 @@ def printed(token: str, *, exponent: int = 0, factor: int = 1) -> Printed | None
     if not isinstance(last_digit, int):
         return None
     half = Decimal((0, (5,), last_digit - 1))
-    value, low, high = (
-        float((number * factor).scaleb(exponent))
-        for number in (decimal, max(Decimal(0), decimal - half), decimal + half)
-    )
+    value = float((decimal * factor).scaleb(exponent))
+    low = float((max(_ZERO, decimal - half) * factor).scaleb(exponent))
+    high = float(((decimal + half) * factor).scaleb(exponent))
     return Printed(value=value, low=low, high=high) if math.isfinite(high) else None
 
 

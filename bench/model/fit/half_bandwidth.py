@@ -5,6 +5,7 @@ import math
 from typing import Final
 
 from bench.model.fit.curve import Curve
+from bench.model.fit.curve_fit import EXPONENTS
 from bench.model.fit.line import Estimate, Line
 from bench.model.fit.ratio import ratio_interval
 
@@ -75,10 +76,26 @@ def _ends(line: Line, last: Line, share: float) -> tuple[float, float | None]:
     if c < 0 and high is not None:
         return math.inf, None  # the line is slower than that, however large the message
 
+    doubt = _doubt_of_exponent(p, share) if line is last else (1.0, 1.0)
+
     def size(ratio: float) -> float:
         return line.reference_bytes * float(max(0.0, ratio) ** (1 / p))
 
-    return size(low), None if high is None else size(high)
+    return size(low) * doubt[0], None if high is None else size(high) * doubt[1]
+
+
+def _doubt_of_exponent(exponent: float, share: float) -> tuple[float, float]:
+    """By which factors the size would be another if the exponent were the next smaller or larger one that is tried.
+
+    The exponent is found from the same points, to no better than such a step; ``variances`` take it as known.
+    """
+    if exponent == 1:
+        return 1.0, 1.0
+    tried = (1.0, *EXPONENTS)
+    place = tried.index(exponent) if exponent in tried else len(tried) - 1
+    sizes = [(share**-p - 1) ** (-1 / p) for p in tried[max(0, place - 1) : place + 2]]
+    own = (share**-exponent - 1) ** (-1 / exponent)
+    return min(sizes) / own, max(sizes) / own
 
 
 def _first(curve: Curve, from_bytes: list[float], *, is_sure: bool) -> float:

@@ -11,6 +11,15 @@ PLATEAU_TOLERANCE: Final = 0.05
 """A size is on the plateau where its bandwidth S/T is within this share of the plateau's. It is the bound with which the
 published sweeps were sorted (dS/dT within 5 % of S/T), and finds those of them that end too early."""
 
+ONE_MORE: Final = 4
+"""By this factor a sweep is to be longer where the fit expects the plateau within it, but its end does not show it: then two
+sizes as far apart as `bench.model.fit.saturation_fit` compares lie on it."""
+
+FAR_BYTES: Final = 2.0**50
+"""1 PiB, more than any memory of today holds: no advice to measure so large a message is one."""
+
+_PLATEAU: Final = f"{(1 - PLATEAU_TOLERANCE) * 100:.0f} %"
+
 
 class Verdict(StrEnum):
     """What a sweep says about its plateau."""
@@ -85,24 +94,33 @@ class Saturation:
             parts.append(
                 f"from {first} to {last} the bandwidth changes by {_percent(self.growth, signed=True)}"
             )
-        return ", and ".join(parts) if parts else f"too few sizes lie on the line of {last}"
+        if not parts and self.verdict is Verdict.not_saturated:
+            return (
+                f"sizes up to {last} pass the token bucket of the emulated link, whose rate they do not show"
+            )
+        if not parts:
+            return f"too few sizes lie on the line of {last}"
+        is_contrary = self.verdict is not Verdict.saturated and self._is_reached_by_line
+        return (", but " if is_contrary else ", and ").join(parts)
+
+    @property
+    def _is_reached_by_line(self) -> bool:
+        return self.share is not None and self.share.value >= 1 - PLATEAU_TOLERANCE
 
     def _since(self) -> str:
-        if self.from_bytes is None:
-            return ""
-        return f"; {1 - PLATEAU_TOLERANCE:.0%} of it from {_sizes(self.from_bytes)} on"
+        return "" if self.from_bytes is None else f"; {_PLATEAU} of it from {_sizes(self.from_bytes)} on"
 
     def _advice(self, *, is_sure: bool) -> str:
         found = self.from_bytes
-        if found is None or found.value <= self.last_bytes:
-            more = (
-                "measure larger sizes"
-                if is_sure
-                else "measure larger sizes, sizes in between or more samples"
-            )
-            return more if found is None or found.high is None else f"{more} (up to {_round_up(found.high)})"
-        bound = " or more" if found.high is None else ""
-        return f"measure up to {_round_up(found.high or found.value)}{bound}: {1 - PLATEAU_TOLERANCE:.0%} are expected at {_sizes(found)}"
+        if found is None or found.value > FAR_BYTES:
+            return "measure larger sizes" if is_sure else "measure more sizes there, and larger ones"
+        high = found.high if found.high is not None and found.high <= FAR_BYTES else None
+        if found.value > self.last_bytes:
+            bound = " or more" if high is None else ""
+            upto = _round_up(high or found.value)
+            return f"measure up to {upto}{bound}: {_PLATEAU} are expected at {_sizes(found)}"
+        upto = _round_up(max(high or 0.0, self.last_bytes * ONE_MORE))
+        return f"measure up to {upto}" if is_sure else f"measure up to {upto}, or more samples"
 
     def _falling(self, last: str) -> str:
         if self.drop is None or self.best_bytes is None:
@@ -118,11 +136,12 @@ class Saturation:
 
 
 def _percent(share: Estimate, *, signed: bool = False) -> str:
-    form = "+.1%" if signed else ".1%"
-    text = f"{share.value:{form}}".replace("%", " %")
+    def text(value: float) -> str:
+        return f"{100 * value:+.1f}" if signed else f"{100 * value:.1f}"
+
     if share.low is None or share.high is None:
-        return text
-    return f"{text} ({share.low:{form}} .. {share.high:{form}})".replace("%)", " %)").replace("% ..", " ..")
+        return f"{text(share.value)} %"
+    return f"{text(share.value)} % ({text(share.low)} .. {text(share.high)})"
 
 
 def _sizes(size: Estimate) -> str:

@@ -2,22 +2,25 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bench.model.fit.curve import Curve
 from bench.model.fit.curve_fit import CurvePoint
 from bench.model.fit.half_bandwidth import size_at_share
 from bench.model.fit.line import REPEATABILITY, Estimate, Line
-from bench.model.fit.saturation import PLATEAU_TOLERANCE, Saturation, Verdict
+from bench.model.fit.saturation import ONE_MORE, PLATEAU_TOLERANCE, Saturation, Verdict
 from bench.model.interval import CONFIDENCE
 
 PLATEAU_SHARE: Final = 1 - PLATEAU_TOLERANCE
 
-END_FACTOR: Final = 4
+END_FACTOR: Final = ONE_MORE
 """The two sizes compared at the end differ by this factor, or by the step of the sweep where that is larger. Where latency
 takes 5 % of the largest size it takes 17 % of a quarter of it, so that the bandwidth of the two differs by 15 %: visible beside
 repetitions that differ by 2 %. A doubling shows 5 %, which is not. Linerate's own sweeps go by this step."""
+
+MOST_WIDTH: Final = 100.0
+"""In the logarithm; an interval as wide says nothing, and a wider one may exceed what a float holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class _Shown:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """The largest size beside a smaller one on the same line."""
+    """The largest size beside a smaller one on the same line. ``needed``: where these two alone expect `PLATEAU_SHARE`."""
 
     from_bytes: int
     growth: Estimate
@@ -48,8 +51,9 @@ def judge(curve: Curve, points: Sequence[CurvePoint], *, have_intervals: bool) -
 
     The line: that share by all sizes on the last line, with its interval (scatter about the line, Student's t).
     The end: that share by the largest size and one `END_FACTOR` below it, from the intervals of their medians. If the
-    bandwidth grows by the factor G while the size grows by r, then for p = 1 the share is 1 - (G - 1) / (r - 1). It knows
-    nothing of the sizes before, so a line that is bent to fit those does not mislead it.
+    bandwidth grows by the factor G while the size grows by r, then for p = 1 the share is 1 - (G - 1) / (r - 1), and this is
+    taken whatever p: a plateau that one size alone shows, by the form of a curve, was not seen. Sizes before these two
+    cannot mislead it.
 
     saturated      one of them is surely within 5 % of the plateau, and the other does not say that it surely is not
     not saturated  the end surely is not; or the line surely is not, and the end is not sure that it is
@@ -69,7 +73,7 @@ def judge(curve: Curve, points: Sequence[CurvePoint], *, have_intervals: bool) -
         return Saturation(verdict=Verdict.not_saturated, last_bytes=curve.last_bytes)
     shown = _shown(curve, points, have_intervals=have_intervals)
     num_free = math.inf if have_intervals else last.line.num_free
-    end = _end(last.line, [each for each in shown if each.message_bytes >= last.first_bytes], num_free)
+    end = _end([each for each in shown if each.message_bytes >= last.first_bytes], num_free)
     is_mixed = last.first_bytes <= curve.unshaped_bytes
     share = None if is_mixed else _share(last.line, curve.last_bytes)
     falling = _falling(shown, num_free)
@@ -121,24 +125,26 @@ def _share(line: Line, size: int) -> Estimate | None:
 
 def _share_at(knee_bytes: float, size: float, exponent: float) -> float:
     ratio = knee_bytes / size
-    return float((1 + (ratio if exponent == 1 else ratio**exponent)) ** (-1 / exponent))
+    if exponent == 1:
+        return 1 / (1 + ratio)
+    larger = max(1.0, ratio)  # outside the power, which would overflow
+    return float((larger**-exponent + (ratio / larger) ** exponent) ** (-1 / exponent) / larger)
 
 
-def _end(line: Line, shown: Sequence[_Shown], num_free: float) -> _End | None:
-    """None where fewer than two sizes lie on the last line, or nothing is known of their deviations."""
+def _end(shown: Sequence[_Shown], num_free: float) -> _End | None:
+    """``shown``: on the last line. None where there are fewer than two, or nothing is known of their deviations."""
     if len(shown) < 2 or num_free == 0:
         return None
     last = shown[-1]
     near = [each for each in shown[:-1] if each.message_bytes * END_FACTOR >= last.message_bytes]
     first = near[0] if near else shown[-2]
     growth = last.bytes_per_s / first.bytes_per_s
-    width = math.exp(_quantile((1 + CONFIDENCE) / 2, num_free) * math.hypot(first.sd, last.sd))
+    width = _width((1 + CONFIDENCE) / 2, num_free, first, last)
     step = last.message_bytes / first.message_bytes
-    knees = [_knee_by_growth(each, step, line.exponent) for each in (growth, growth / width, growth * width)]
-    shares = [_share_at(knee, 1.0, line.exponent) for knee in knees]
-    # The size at which the share is PLATEAU_SHARE, on the line through these two.
-    factor = (PLATEAU_SHARE**-line.exponent - 1) ** (-1 / line.exponent)
-    sizes = [max(0.0, knee) * factor * last.message_bytes for knee in knees]
+    shares = [max(0.0, 1 - (each - 1) / (step - 1)) for each in (growth, growth / width, growth * width)]
+    # The share of S bytes is 1 / (1 + knee / S).
+    factor = PLATEAU_SHARE / (1 - PLATEAU_SHARE) * last.message_bytes
+    sizes = [factor * max(0.0, 1 / share - 1) if share > 0 else math.inf for share in shares]
     return _End(
         from_bytes=first.message_bytes,
         growth=Estimate(value=growth - 1, low=growth / width - 1, high=growth * width - 1),
@@ -147,30 +153,14 @@ def _end(line: Line, shown: Sequence[_Shown], num_free: float) -> _End | None:
     )
 
 
-def _knee_by_growth(growth: float, step: float, exponent: float) -> float:
-    """latency / (S s_per_byte) at the larger of two sizes; infinite where the time did not grow.
-
-    From G = (S / T) / (S' / T') and r = S / S': (latency / (S s_per_byte))**p = (G**p - 1) / (r**p - G**p).
-    """
-    if growth >= step:
-        return math.inf
-    ratio = (growth**exponent - 1) / (step**exponent - growth**exponent)
-    return ratio if exponent == 1 else float(max(0.0, ratio) ** (1 / exponent))
-
-
 def _falling(shown: Sequence[_Shown], num_free: float) -> tuple[int, Estimate, int] | None:
     """The size that the largest one falls below most surely, by how much, and from which size on all have fallen."""
     if len(shown) < 2 or num_free == 0:
         return None
     last, others = shown[-1], shown[:-1]
-    quantile = _quantile(1 - (1 - CONFIDENCE) / 2 / len(others), num_free)
-    best = max(
-        others,
-        key=lambda each: (
-            math.log(each.bytes_per_s / last.bytes_per_s) - quantile * math.hypot(each.sd, last.sd)
-        ),
-    )
-    rest, width = last.bytes_per_s / best.bytes_per_s, math.exp(quantile * math.hypot(best.sd, last.sd))
+    probability = 1 - (1 - CONFIDENCE) / 2 / len(others)
+    best = max(others, key=lambda each: each.bytes_per_s / _width(probability, num_free, each, last))
+    rest, width = last.bytes_per_s / best.bytes_per_s, _width(probability, num_free, best, last)
     if rest * width >= 1 or 1 - rest < PLATEAU_TOLERANCE:
         return None
     fallen = last.message_bytes
@@ -204,21 +194,38 @@ def _is_on_plateau(share: Estimate | None, *, is_one_sided: bool = False) -> boo
 
 
 def _from_bytes(curve: Curve, verdict: Verdict, end: _End | None) -> Estimate | None:
-    """The size from which on the plateau is reached, so that it does not contradict the verdict."""
+    """The size from which on the plateau is reached, by the view that decided; None where the time does not grow."""
     line = curve.segments[-1].line
     knee = line.knee()
-    if knee is not None and knee.value < 0:
-        found = _after_head_start(knee, curve.segments[-1].first_bytes)
-    else:
-        found = size_at_share(curve, PLATEAU_SHARE)
-    if verdict is Verdict.saturated:
-        if found is None or found.value <= curve.last_bytes:
-            return found
-        return Estimate(value=float(curve.last_bytes), low=None, high=None)
-    if end is not None and (found is None or found.value <= curve.last_bytes):
-        is_said = curve.last_bytes < end.needed.value < math.inf
-        return end.needed if is_said else found
-    return found
+    if knee is None:
+        return None
+    found = (
+        _reached_for_good(curve)
+        if knee.value >= 0
+        else _after_head_start(knee, curve.segments[-1].first_bytes)
+    )
+    if found is None or found.value > curve.last_bytes:
+        is_seen = verdict is Verdict.saturated
+        return Estimate(value=float(curve.last_bytes), low=None, high=None) if is_seen else found
+    if verdict is Verdict.saturated or end is None or line.exponent != 1:
+        return found
+    return end.needed if curve.last_bytes < end.needed.value < math.inf else found
+
+
+def _reached_for_good(curve: Curve) -> Estimate | None:
+    """From which size on `PLATEAU_SHARE` is reached: on the last line that begins below it, whatever was before."""
+    plateau = 1 / curve.segments[-1].line.s_per_byte
+    begins_below = [
+        segment.first_bytes / segment.line.time_s(segment.first_bytes) < PLATEAU_SHARE * plateau
+        for segment in curve.segments
+    ]
+    if not any(begins_below[1:]):
+        return size_at_share(curve, PLATEAU_SHARE)
+    place = len(begins_below) - 1 - begins_below[::-1].index(True)
+    found = size_at_share(replace(curve, segments=curve.segments[place:]), PLATEAU_SHARE)
+    if found is None or found.low is None:
+        return found
+    return replace(found, low=max(found.low, float(curve.segments[place - 1].last_bytes)))
 
 
 def _after_head_start(knee: Estimate, first_bytes: int) -> Estimate:
@@ -235,8 +242,10 @@ def _after_head_start(knee: Estimate, first_bytes: int) -> Estimate:
     )
 
 
-def _quantile(probability: float, num_free: float) -> float:
+def _width(probability: float, num_free: float, one: _Shown, other: _Shown) -> float:
+    """By which factor the quotient of two bandwidths may be off."""
     # Late: importing it takes 0.3 s.
     from scipy.special import ndtri, stdtrit
 
-    return float(ndtri(probability) if num_free == math.inf else stdtrit(num_free, probability))
+    quantile = float(ndtri(probability) if num_free == math.inf else stdtrit(num_free, probability))
+    return math.exp(min(MOST_WIDTH, quantile * math.hypot(one.sd, other.sd)))

@@ -18,6 +18,9 @@ MIN_SIZES: Final = 3
 NORMAL_95: Final = 1.96
 """Half of a 95 % interval over the standard deviation, for a normal distribution."""
 
+MOST_SD: Final = 1e6
+"""Of a time, as a share of it. A point as uncertain weighs nothing beside others, and squares of more may exceed a float."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
@@ -139,12 +142,14 @@ def fit_series(
     breaks_bytes: Sequence[float] = (),
     has_bucket: bool = False,
     bus_factor: float | None = None,
+    is_held_out: bool = True,
 ) -> SeriesFit:
     """Fit one series, and again without each of its sizes; then judge whether it reaches its plateau.
 
     Args:
         breaks_bytes: sizes up to which one protocol is known to run.
         has_bucket: whether the links are emulated; what their bucket lets through is read from the ceilings.
+        is_held_out: whether to fit again without each size; otherwise none has a ``held_out_s``.
     Raises:
         ValueError: fewer than `MIN_SIZES` sizes, or one that is there twice.
     """
@@ -159,7 +164,9 @@ def fit_series(
         for size in ordered
     ]
     curve = fit_curve(points, breaks_bytes=breaks_bytes, unshaped_bytes=unshaped_bytes)
-    held_out = held_out_times_s(points, breaks_bytes=breaks_bytes, unshaped_bytes=unshaped_bytes)
+    held_out: Sequence[float | None] = [None] * len(points)
+    if is_held_out:
+        held_out = held_out_times_s(points, breaks_bytes=breaks_bytes, unshaped_bytes=unshaped_bytes)
     ceilings = {size.message_bytes: size.ceiling_s for size in ordered}
 
     def with_link(segment: Segment) -> Segment:
@@ -170,28 +177,28 @@ def fit_series(
         ceiling_s = ceilings[segment.last_bytes]
         return replace(segment, link_s_per_byte=ceiling_s / segment.last_bytes if ceiling_s else None)
 
-    return judged(
-        SeriesFit(
-            series=series,
-            curve=replace(curve, segments=tuple(map(with_link, curve.segments))),
-            sizes=tuple(
-                HeldOutSize(
-                    message_bytes=size.message_bytes,
-                    measured_s=size.measured_s,
-                    low_s=size.low_s,
-                    high_s=size.high_s,
-                    predicted_s=size.predicted_s,
-                    held_out_s=time_s,
-                )
-                for size, time_s in zip(ordered, held_out, strict=True)
-            ),
-            bus_factor=bus_factor,
-        )
+    have_intervals = all(size.low_s is not None and size.high_s is not None for size in ordered)
+    curve = replace(curve, saturation=judge(curve, points, have_intervals=have_intervals))
+    return SeriesFit(
+        series=series,
+        curve=replace(curve, segments=tuple(map(with_link, curve.segments))),
+        sizes=tuple(
+            HeldOutSize(
+                message_bytes=size.message_bytes,
+                measured_s=size.measured_s,
+                low_s=size.low_s,
+                high_s=size.high_s,
+                predicted_s=size.predicted_s,
+                held_out_s=time_s,
+            )
+            for size, time_s in zip(ordered, held_out, strict=True)
+        ),
+        bus_factor=bus_factor,
     )
 
 
 def judged(fit: SeriesFit) -> SeriesFit:
-    """With the verdict on its plateau; a fit.json of version 1 has none."""
+    """With the verdict on its plateau, which a fit.json of version 1 does not have."""
     points = [
         CurvePoint(message_bytes=size.message_bytes, time_s=size.measured_s, relative_sd=_relative_sd(size))
         for size in fit.sizes
@@ -203,9 +210,9 @@ def judged(fit: SeriesFit) -> SeriesFit:
 def _relative_sd(size: MeasuredSize | HeldOutSize) -> float | None:
     """From the interval of the median; without one, of a rounded number, which lies anywhere between its ends alike."""
     if size.low_s is not None and size.high_s is not None:
-        return (size.high_s - size.low_s) / (2 * NORMAL_95 * size.measured_s)
+        return min(MOST_SD, abs(size.high_s - size.low_s) / (2 * NORMAL_95 * size.measured_s))
     if isinstance(size, MeasuredSize) and size.rounding_s > 0:
-        return size.rounding_s / math.sqrt(12) / size.measured_s
+        return min(MOST_SD, size.rounding_s / math.sqrt(12) / size.measured_s)
     return None
 
 

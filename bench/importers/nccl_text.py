@@ -1,0 +1,272 @@
+"""`read_nccl_text`: logs of nccl-tests, rccl-tests and nccom-test, line by line.
+
+A file is read as streams, one for each process that a launcher names in front of its lines. A stream holds tables one after the
+other: a preamble, a header, rows, a footer, of which anything may be missing, and lines of anybody between them.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from bench.importers.foreign import ForeignLog, ForeignTable
+from bench.importers.line_book import LineBook
+from bench.importers.nccl_marks import (
+    Message,
+    before_message,
+    is_network_summary,
+    is_shell,
+    message_in,
+    trouble_in,
+)
+from bench.importers.nccl_pieces import Pieces
+from bench.importers.nccl_preamble import (
+    Mention,
+    device_of,
+    is_cut_device,
+    mention_of,
+    read_footer,
+    sentence_of,
+    settings_of,
+    versions_of,
+)
+from bench.importers.nccl_rows import columns_of, is_value, placements_of
+from bench.importers.nccl_started import Started
+from bench.importers.prefix import Line
+
+FORMAT: Final = "nccl-tests text"
+
+_START: Final = re.compile(
+    r"\s*(?:#\s*(?:(?:nccl|rccl)-tests version\b|Collective test starting\b|Using devices\b|linerate \d)|#?\s*nThread \d)"
+)
+_PROGRAM: Final = re.compile(r"#\s*Collective test starting:\s*(\S+)")
+_CONCLUDED: Final = re.compile(r"#\s*Collective test concluded\b")
+_CYCLE: Final = re.compile(r"#\s*Testing \d+ cycle")
+_TITLE: Final = re.compile(r"#?[\s()+]*(?:out-of-place|in-place)\b")
+_UNITS: Final = re.compile(r"#?\s*(?:\(B\)\s+\(elements\)|\(bytes\)\s|\(elements\)\s+\(us\))")
+_COMMENT: Final = re.compile(
+    r"#\s*$|#\s*(?:Writing JSON output|NCCL Tests compiled|NCCL_TESTS_|Base Copy BW|linerate:|<)"
+)
+_FOOTER: Final = re.compile(
+    r"#?\s*(?:Out of bounds values|Avg bus bandwidth)\s*:|#\s*(?:GPU memory usage|Errors with asterisks|Collective test concluded)"
+)
+_WITHOUT_HASH: Final = frozenset({
+    "nThread", "size(B)", "size", "bytes", "Out", "Avg", "Rank", "NCCL", "RCCL", "HIP", "ROCm", "Librccl", "Hostname",
+    "rccl-tests:", "out-of-place", "in-place", "(B)",
+})  # fmt: skip
+"""First words of the benchmark's lines that begin without #: some always, some where a page took it for a heading."""
+
+_LIBRARY: Final = re.compile(
+    r"NCCL version \d|(?:RCCL|HIP|ROCm) version\s*:|Librccl path\s*:|Hostname\s*:|rccl-tests:\s*Version\b"
+)
+_OWN_DURATIONS: Final = re.compile(r"# linerate: durations: (median over iterations of the slowest rank)")
+_OWN_PASS: Final = re.compile(r"# linerate: .*\bpass (\w+), group ")
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What one process prints: the table it is at, the placements of the last title, the row that lacks something."""
+
+    pieces: Pieces
+    started: Started | None = None
+    placements: tuple[str, ...] = ()
+
+
+def is_nccl(lines: Sequence[str]) -> bool:
+    """Whether a line announces one of these tests or its columns."""
+    return any(begins_nccl(line) for line in lines)
+
+
+def begins_nccl(text: str) -> bool:
+    return _START.match(text) is not None or ("algbw" in text and columns_of(text, ()) is not None)
+
+
+def read_nccl_text(lines: Sequence[Line]) -> ForeignLog:
+    """Every table of the lines of one file, and what became of each line."""
+    return _Reader(lines, LineBook(len(lines))).read()
+
+
+@dataclass(slots=True)
+class _Reader:
+    """State of one reading: the streams, and what belongs to all of them."""
+
+    lines: Sequence[Line]
+    book: LineBook
+    tables: list[tuple[int, ForeignTable]] = field(default_factory=list)
+    mentions: list[Mention] = field(default_factory=list)
+    last_start: int = 0
+    versions: dict[str, str] = field(default_factory=dict)
+    hosts: dict[str, None] = field(default_factory=dict)
+    streams: dict[str, _Stream] = field(default_factory=dict)
+
+    def read(self) -> ForeignLog:
+        for number, (name, text) in enumerate(self.lines, start=1):
+            stream = self.streams.get(name)
+            if stream is None:
+                stream = self.streams[name] = _Stream(Pieces(self.book))
+            self._take(number, text, stream)
+        for stream in self.streams.values():
+            self._finish(stream)
+        self.tables.sort(key=lambda pair: pair[0])
+        return self.book.log(FORMAT, [table for _, table in self.tables])
+
+    def _take(self, number: int, text: str, stream: _Stream) -> None:
+        if not text or text.isspace():
+            self.book.take(number, "blank")
+            return
+        message = message_in(text)
+        if message is not None:
+            self._take_message(number, text, message, stream)
+            return
+        first = text.split(maxsplit=1)[0]
+        if first[0].isdecimal() or (stream.pieces.is_waiting and is_value(first)):
+            if stream.pieces.take(number, text, stream.started, is_whole=False):
+                return
+        elif (first[0] == "#" or first in _WITHOUT_HASH) and self._take_own(number, text, stream):
+            return
+        self._take_other(number, text, stream)
+
+    def _take_message(self, number: int, text: str, message: Message, stream: _Stream) -> None:
+        """NCCL's line, and the piece of a row that may stand before it."""
+        before = before_message(text, message, self.hosts)
+        rest = text[len(before) :] if before.strip() else text[message.host_start :]
+        if message.host and not before.strip():
+            self.hosts.setdefault(message.host)
+        self.versions |= versions_of(rest)
+        if message.is_warning:
+            self.book.warn(number, rest)
+        self.book.take(number, "warning" if message.is_warning else "comment")
+        if before.strip():
+            stream.pieces.take(number, before, stream.started, is_whole=True)
+
+    def _take_other(self, number: int, text: str, stream: _Stream) -> None:
+        started = stream.started
+        mention = mention_of(number, text)
+        if mention is not None:
+            if self.last_start > (self.mentions[-1].line if self.mentions else 0):
+                self.mentions = []
+            self.mentions.append(mention)
+            self.book.take(number, "settings")
+        elif is_shell(text):
+            return
+        elif (trouble := trouble_in(text)) is not None:
+            self.book.warn(number, trouble)
+            self.book.take(number, "warning")
+        elif is_network_summary(text):
+            self.book.take(number, "comment")
+        elif (
+            text.lstrip().startswith("# ")
+            and "=" not in text
+            and started is not None
+            and not started.has_footer
+        ):
+            self.book.leave(number, "a comment of no layout that is known", text)
+
+    def _take_own(self, number: int, text: str, stream: _Stream) -> bool:
+        """Lines that the benchmark prints around its rows."""
+        if _START.match(text):
+            self.book.take(number, self._start(number, text, stream))
+        elif "algbw" in text and (columns := columns_of(text, stream.placements)) is not None:
+            started = self._header(number, stream)
+            started.columns, started.in_cycle = columns, False
+            stream.placements = ()
+            self.book.take(number, "header")
+        elif "in-place" in text and _TITLE.match(text):
+            stream.placements = placements_of(text)
+            self.book.take(number, "header")
+        elif _UNITS.match(text):
+            self.book.take(number, "header")
+        elif self._take_footer(number, text, stream):
+            stream.pieces.end()
+            self.book.take(number, "footer")
+        elif (device := device_of(text)) is not None:
+            self._current(number, stream).devices.listed.append(device)
+            self.book.take(number, "device")
+            if device.host is not None:
+                self.hosts.setdefault(device.host)
+        elif is_cut_device(text):
+            self._current(number, stream).devices.is_cut = True
+            self.book.take(number, "device")
+        elif sentence := sentence_of(text):
+            self._current(number, stream).settings |= sentence
+            self.book.take(number, "settings")
+        elif _CYCLE.match(text):
+            stream.pieces.end()
+            self._current(number, stream).in_cycle = True
+            self.book.take(number, "comment")
+        elif _LIBRARY.match(text):
+            self.versions |= (versions := versions_of(text))
+            if "rccl-tests" in versions or stream.started is not None:
+                self._current(number, stream).versions |= versions
+            self.book.take(number, "settings")
+        elif _COMMENT.match(text):
+            self._take_note(text, stream)
+            self.book.take(number, "comment")
+        else:
+            return False
+        return True
+
+    def _take_footer(self, number: int, text: str, stream: _Stream) -> bool:
+        if _FOOTER.match(text) is None:
+            return False
+        started = self._current(number, stream)
+        started.is_concluded |= _CONCLUDED.match(text) is not None
+        read_footer(text, started.footer)
+        if "FAILED" in text:
+            self.book.warn(number, text)
+        return True
+
+    def _take_note(self, text: str, stream: _Stream) -> None:
+        """linerate prints its own runs in this layout, and says in comments which pass and which statistic they are of."""
+        if "linerate" in text and stream.started is not None:
+            if found := _OWN_PASS.match(text):
+                stream.started.measure_pass = found[1]
+            if found := _OWN_DURATIONS.match(text):
+                stream.started.statistic = found[1]
+
+    def _start(self, number: int, text: str, stream: _Stream) -> str:
+        """A line of a preamble: of a new table where the one before has rows, or had come further than this."""
+        started = stream.started
+        if started is None or started.is_over or started.devices.listed or started.columns is not None:
+            self._finish(stream)
+            started = stream.started = self._started(number)
+        started.versions |= versions_of(text)
+        if found := _PROGRAM.match(text):
+            started.program = found[1]
+        if "nThread" in text:
+            started.settings |= settings_of(text)
+        return "comment" if "Using devices" in text else "settings"
+
+    def _header(self, number: int, stream: _Stream) -> Started:
+        stream.pieces.end()
+        started = self._current(number, stream)
+        if started.is_over and not started.in_cycle:
+            after = started.successor(number, tuple(self.mentions))
+            self._finish(stream)
+            stream.started = started = after
+        return started
+
+    def _current(self, number: int, stream: _Stream) -> Started:
+        if stream.started is None:
+            stream.started = self._started(number)
+        return stream.started
+
+    def _started(self, number: int) -> Started:
+        self.last_start = number
+        return Started(line=number, mentions=tuple(self.mentions))
+
+    def _finish(self, stream: _Stream) -> None:
+        stream.pieces.end()
+        started, stream.started = stream.started, None
+        if started is None:
+            return
+        for name, version in self.versions.items():
+            started.versions.setdefault(name, version)
+        doubts: list[str] = []
+        table = started.finished(doubts)
+        if table is not None:
+            self.tables.append((started.line, table))
+        elif started.settings or started.columns is not None or started.program is not None:
+            doubts.append(f"{started.program or 'a test'} begins here and prints no row")
+        for doubt in doubts:
+            self.book.warn(started.line, doubt)
