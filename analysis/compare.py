@@ -63,7 +63,7 @@ class Compared:
         broken: points that were right in BASE and are wrong, failed or missing in NEW although it planned them, with why.
         only_base, only_new: labels of points that one side alone has.
         changed: what else differs between the sides. forbidding: what would have been refused without ``anyway``.
-        is_paired: starts of both sides ran in turns.
+        is_paired: starts of both sides ran in turns. names: what the sides are called.
     """
 
     base: tuple[Run, ...]
@@ -75,6 +75,7 @@ class Compared:
     changed: tuple[Difference, ...]
     forbidding: tuple[Difference, ...]
     is_paired: bool
+    names: tuple[str, str] = ("BASE", "NEW")
 
     @property
     def num_slower(self) -> int:
@@ -165,6 +166,7 @@ def compare_runs(
         changed=changed,
         forbidding=forbidding,
         is_paired=pairs_up,
+        names=("A", "B") if is_experiment else ("BASE", "NEW"),
     )
 
 

@@ -1,9 +1,9 @@
 """What `linerate compare` prints: a sentence first, then every point, then what else differs."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
@@ -41,19 +41,27 @@ def show(compared: Compared) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
+def title_of(compared: Compared) -> str:
+    """``BASE 20261124T... against NEW 20261125T...``."""
+    base, new = (_side(runs) for runs in (compared.base, compared.new))
+    base_name, new_name = compared.names
+    return f"{base_name} {base} against {new_name} {new}"
+
+
 def sentences(compared: Compared) -> list[str]:
     """The outcome in words, the worst first. No number is averaged over sizes."""
-    frame = compared.frame
+    frame, backend = compared.frame, compared.base[0].manifest.backend
+    new_name = compared.names[1]
     found = []
     if compared.broken:
         found.append(f"No longer right: {_listed(compared.broken)}.")
     for name, word in ((Verdict.slower.name, "slower"), (Verdict.faster.name, "faster")):
         rows = frame[frame["verdict"] == name]
         if len(rows):
-            far = rows.loc[(rows["ratio"].astype(float).map(math.log).abs()).idxmax()]
+            far = rows.iloc[int(np.abs(np.log(rows["ratio"].to_numpy(dtype=float))).argmax())]
             found.append(
-                f"{len(rows)} of {len(frame)} points {'is' if len(rows) == 1 else 'are'} {word} in NEW; the largest change is "
-                f"{_change(float(far['ratio']))} in time, {_name(far)} of {units.format_bytes(int(far['message_bytes']))}."
+                f"{len(rows)} of {len(frame)} points {'is' if len(rows) == 1 else 'are'} {word} in {new_name}; the largest change is "
+                f"{_change(float(far['ratio']))} in time, {_name(far, backend)} of {units.format_bytes(int(far['message_bytes']))}."
             )
     silent = frame[frame["verdict"] == Verdict.no_difference_found.name]
     if len(silent):
@@ -72,26 +80,24 @@ def _could_see(rows: pd.DataFrame) -> str:
     ratios = rows["min_detectable_ratio"].dropna().astype(float)
     if ratios.empty:
         return ""
-    least, most = float(ratios.min()) - 1, float(ratios.max()) - 1
-    return (
-        f"; a change of {least:.2g} to {most:.2g} of the time would have been found, depending on the point"
-        if (most > least)
-        else f"; a change of {least:.2g} of the time would have been found"
-    )
+    least, most = 100 * (float(ratios.min()) - 1), 100 * (float(ratios.max()) - 1)
+    if most < 1.2 * least:
+        return f"; a slow-down of {least:.2g} % would have been found"
+    return f"; a slow-down of {least:.2g} % would have been found where the spread is least, and of {most:.2g} % where it is largest"
 
 
 def _table(compared: Compared) -> Table:
-    base, new = (_side(runs) for runs in (compared.base, compared.new))
-    title = f"BASE {base} against NEW {new}; time of NEW over time of BASE, above 1 is slower"
+    title = f"{title_of(compared)}; time of {compared.names[1]} over time of {compared.names[0]}, above 1 is slower"
     table = Table(title=Text(title), title_justify="left", title_style="bold")
     table.add_column("collective")
     table.add_column("size", justify="right", no_wrap=True)
-    for name in ("BASE", "NEW", "NEW / BASE", "95 % interval", "would be\nfound from"):
+    base_name, new_name = compared.names
+    for name in (base_name, new_name, f"{new_name} / {base_name}", "95 % interval", "would be\nfound from"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("verdict", no_wrap=True)
-    previous = None
+    previous, backend = None, compared.base[0].manifest.backend
     for _, row in compared.frame.iterrows():
-        name = _name(row)
+        name = _name(row, backend)
         word, style = _STYLES[str(row["verdict"])]
         table.add_row(
             Text(name if name != previous else ""),
@@ -110,6 +116,7 @@ def _table(compared: Compared) -> Table:
 def _notes(compared: Compared) -> list[str]:
     found = []
     frame = compared.frame
+    base_name, new_name = compared.names
     methods = list(frame["method"].unique()) if len(frame) else []
     if methods:
         found.append(
@@ -121,17 +128,22 @@ def _notes(compared: Compared) -> list[str]:
             "One start of the processes on a side: what differs from start to start (placement, memory, ports) is not in the "
             "interval. `linerate ab` measures it, and several runs in one folder are compared as starts."
         )
-    for title, labels in (("Only in BASE", compared.only_base), ("Only in NEW", compared.only_new)):
+    for title, labels in (
+        (f"Only in {base_name}", compared.only_base),
+        (f"Only in {new_name}", compared.only_new),
+    ):
         if labels:
             found.append(f"{title}, so not compared: {_listed(labels)}.")
     if compared.forbidding:
         told = "; ".join(map(str, compared.forbidding[:MOST_LISTED]))
-        found.append(f"Compared although they measured different things (BASE | NEW): {told}.")
+        found.append(f"Compared although they measured different things ({base_name} | {new_name}): {told}.")
     if compared.changed:
         told = "; ".join(map(str, compared.changed[:MOST_LISTED]))
         more = len(compared.changed) - MOST_LISTED
-        found.append(f"What else differs (BASE | NEW): {told}{f'; and {more} more' if more > 0 else ''}.")
-    for side, runs in (("BASE", compared.base), ("NEW", compared.new)):
+        found.append(
+            f"What else differs ({base_name} | {new_name}): {told}{f'; and {more} more' if more > 0 else ''}."
+        )
+    for side, runs in ((base_name, compared.base), (new_name, compared.new)):
         for run in runs:
             if run.is_partial:
                 found.append(f"{side} {run.manifest.run_id} is partial: {run.why_partial}.")
@@ -159,12 +171,12 @@ def _change(ratio: float) -> str:
     return f"{100 * (ratio - 1):+.1f} %"
 
 
-def _name(row: "pd.Series[Any]") -> str:
+def _name(row: "pd.Series[Any]", backend: str) -> str:
     return series_name(
         collective=str(row["collective"]),
         algorithm=str(row["algorithm"]),
         placement=str(row["placement"]),
         measure_pass=str(row["pass"]),
         group=str(row["group"]),
-        backend="mpi",
+        backend=backend,
     )

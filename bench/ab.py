@@ -108,9 +108,9 @@ def run_ab(
         ) from error
     _write_plan(path, arms, launch, order, starts)
     for place, (arm, number) in enumerate(order, start=1):
-        report(
-            f"{place} of {len(order)}: start {number + 1} of arm {arm.upper()}: {' '.join(arms[arm]) or '(defaults)'}"
-        )
+        own = [word for word in arms[arm] if any(word not in other for other in arms.values())]
+        told = f": {' '.join(own)}" if own else ""
+        report(f"{place} of {len(order)}: start {number + 1} of arm {arm.upper()}{told}")
         start = _start(path, arm, number, [*command, *arms[arm]])
         starts.append(start)
         _write_plan(path, arms, launch, order, starts)

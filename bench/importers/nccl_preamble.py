@@ -235,6 +235,9 @@ class Devices:
         is_split = len(groups) > 1
         return is_split, sizes.pop() if is_split and len(sizes) == 1 and not self.is_cut else None
 
+    def are_amd(self) -> bool:
+        return any((device.name or "").startswith("AMD") for device in self.listed)
+
     def is_listed_twice(self) -> bool:
         """One rank in several processes: each took itself for a whole job, as tests built without MPI do."""
         return len({(d.rank, d.host, d.pid) for d in self.listed}) > len({d.rank for d in self.listed})

@@ -94,9 +94,10 @@ class Started:
         if self.program is not None:
             collective = collective_of(self.program)
         else:
-            mention = self._mentioned(rows, ratio, group_ranks if is_split else listed)
-            if mention is None:
-                left = possible(_shape(rows), ratio, group_ranks if is_split else listed)
+            told, shape = group_ranks if is_split else listed, _shape(rows)
+            mention = self._mentioned(shape, ratio, told) or self._mentioned(shape, ratio, None)
+            if mention is None:  # a list of devices may have lost lines: then nothing fits its number
+                left = possible(shape, ratio, told) or possible(shape, ratio, None)
                 collective = left[0] if len(left) == 1 else UNKNOWN
                 warnings.append(_unnamed(collective, left))
             else:
@@ -128,7 +129,9 @@ class Started:
             program=self.program or (mention.program if mention else None),
             family=family,
             layout=f"{family} text, {columns.num_tokens} tokens",
-            library={"nccom-test": "neuron", "rccl-tests": "rccl"}.get(family, "nccl"),
+            library={"nccom-test": "neuron", "rccl-tests": "rccl"}.get(
+                family, "rccl" if self.devices.are_amd() else "nccl"
+            ),
             points=tuple(point_of(row, context) for row in rows),
             devices=tuple(self.devices.listed),
             num_ranks=num_ranks,
@@ -151,13 +154,12 @@ class Started:
             return "the footer is cut: no average"
         return "no footer: the test did not end, or the file was cut"
 
-    def _mentioned(self, rows: tuple[Row, ...], ratio: Ratio | None, num_ranks: int | None) -> Mention | None:
+    def _mentioned(self, shape: Shape, ratio: Ratio | None, num_ranks: int | None) -> Mention | None:
         """The one test named before the table that its rows can be of; commands count before other mentions."""
         if self.columns is not None and self.columns.is_nccom:
             return next(
                 (mention for mention in reversed(self.mentions) if mention.program == "nccom-test"), None
             )
-        shape = _shape(rows)
         for are_commands in (True, False):
             named = [
                 mention
@@ -180,21 +182,19 @@ class Started:
     def _ranks(
         self, collective: str, ratio: Ratio | None, is_split: bool, warnings: list[str]
     ) -> tuple[int | None, str | None]:
-        listed = self.devices.num_ranks()
+        listed, factor = self.devices.num_ranks(), FACTORS.get(collective)
         inferred = None if ratio is None or is_split else ranks_of(collective, ratio)
         if listed is not None:
-            factor = FACTORS.get(collective)
-            contradicts = (
-                ratio is not None and factor is not None and not is_split and not ratio.fits(factor(listed))
-            )
-            if not contradicts:
+            if ratio is None or factor is None or is_split or ratio.fits(factor(listed)):
+                return listed, "devices"
+            if inferred is None:
+                warnings.append(
+                    f"{listed} ranks are listed, but busbw / algbw is {ratio.low:.4g} to {ratio.high:.4g}, which is not theirs"
+                )
                 return listed, "devices"
             warnings.append(
-                f"{listed} ranks are listed, but busbw / algbw is "
-                f"{'that of ' + str(inferred) if inferred else f'{ratio.low:.4g} to {ratio.high:.4g}' if ratio else ''}"
-                + (" ranks: taken for the number of ranks" if inferred else ", which is not theirs")
+                f"{listed} ranks are listed, but busbw / algbw is that of {inferred} ranks, which are taken for their number"
             )
-            return (inferred, "inferred") if inferred else (listed, "devices")
         if inferred is not None:
             return inferred, "inferred"
         by_process = self.devices.num_ranks_by_process(self.settings) if self.devices.is_cut else None
@@ -209,7 +209,7 @@ def _unnamed(collective: str, left: Sequence[str]) -> str:
 
 
 def _shape(rows: Sequence[Row]) -> Shape:
-    checked = {name: [] for name in ("out", "in")}  # type: dict[str, list[bool]]
+    checked: dict[str, list[bool]] = {"out": [], "in": []}
     for row in rows:
         for placement, half in row.halves:
             name = "in" if placement == IN_PLACE else "out"

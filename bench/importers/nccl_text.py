@@ -4,7 +4,6 @@ A file is read as streams, one for each process that a launcher names in front o
 other: a preamble, a header, rows, a footer, of which anything may be missing, and lines of anybody between them.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,6 +17,21 @@ from bench.importers.nccl_marks import (
     is_shell,
     message_in,
     trouble_in,
+)
+from bench.importers.nccl_patterns import (
+    COMMENT,
+    CONCLUDED,
+    CYCLE,
+    EMBEDDED_ROW,
+    FOOTER,
+    LIBRARY,
+    OWN_DURATIONS,
+    OWN_PASS,
+    PROGRAM,
+    START,
+    TITLE,
+    UNITS,
+    WITHOUT_HASH,
 )
 from bench.importers.nccl_pieces import Pieces
 from bench.importers.nccl_preamble import (
@@ -36,32 +50,6 @@ from bench.importers.prefix import Line
 
 FORMAT: Final = "nccl-tests text"
 
-_START: Final = re.compile(
-    r"\s*(?:#\s*(?:(?:nccl|rccl)-tests version\b|Collective test starting\b|Using devices\b|linerate \d)|#?\s*nThread \d)"
-)
-_PROGRAM: Final = re.compile(r"#\s*Collective test starting:\s*(\S+)")
-_CONCLUDED: Final = re.compile(r"#\s*Collective test concluded\b")
-_CYCLE: Final = re.compile(r"#\s*Testing \d+ cycle")
-_TITLE: Final = re.compile(r"#?[\s()+]*(?:out-of-place|in-place)\b")
-_UNITS: Final = re.compile(r"#?\s*(?:\(B\)\s+\(elements\)|\(bytes\)\s|\(elements\)\s+\(us\))")
-_COMMENT: Final = re.compile(
-    r"#\s*$|#\s*(?:Writing JSON output|NCCL Tests compiled|NCCL_TESTS_|Base Copy BW|linerate:|<)"
-)
-_FOOTER: Final = re.compile(
-    r"#?\s*(?:Out of bounds values|Avg bus bandwidth)\s*:|#\s*(?:GPU memory usage|Errors with asterisks|Collective test concluded)"
-)
-_WITHOUT_HASH: Final = frozenset({
-    "nThread", "size(B)", "size", "bytes", "Out", "Avg", "Rank", "NCCL", "RCCL", "HIP", "ROCm", "Librccl", "Hostname",
-    "rccl-tests:", "out-of-place", "in-place", "(B)",
-})  # fmt: skip
-"""First words of the benchmark's lines that begin without #: some always, some where a page took it for a heading."""
-
-_LIBRARY: Final = re.compile(
-    r"NCCL version \d|(?:RCCL|HIP|ROCm) version\s*:|Librccl path\s*:|Hostname\s*:|rccl-tests:\s*Version\b"
-)
-_OWN_DURATIONS: Final = re.compile(r"# linerate: durations: (median over iterations of the slowest rank)")
-_OWN_PASS: Final = re.compile(r"# linerate: .*\bpass (\w+), group ")
-
 
 @dataclass(slots=True)
 class _Stream:
@@ -70,15 +58,6 @@ class _Stream:
     pieces: Pieces
     started: Started | None = None
     placements: tuple[str, ...] = ()
-
-
-def is_nccl(lines: Sequence[str]) -> bool:
-    """Whether a line announces one of these tests or its columns."""
-    return any(begins_nccl(line) for line in lines)
-
-
-def begins_nccl(text: str) -> bool:
-    return _START.match(text) is not None or ("algbw" in text and columns_of(text, ()) is not None)
 
 
 def read_nccl_text(lines: Sequence[Line]) -> ForeignLog:
@@ -104,14 +83,14 @@ class _Reader:
             stream = self.streams.get(name)
             if stream is None:
                 stream = self.streams[name] = _Stream(Pieces(self.book))
-            self._take(number, text, stream)
+            self._take(number, text.strip(), stream)
         for stream in self.streams.values():
             self._finish(stream)
         self.tables.sort(key=lambda pair: pair[0])
         return self.book.log(FORMAT, [table for _, table in self.tables])
 
     def _take(self, number: int, text: str, stream: _Stream) -> None:
-        if not text or text.isspace():
+        if not text:
             self.book.take(number, "blank")
             return
         message = message_in(text)
@@ -122,7 +101,7 @@ class _Reader:
         if first[0].isdecimal() or (stream.pieces.is_waiting and is_value(first)):
             if stream.pieces.take(number, text, stream.started, is_whole=False):
                 return
-        elif (first[0] == "#" or first in _WITHOUT_HASH) and self._take_own(number, text, stream):
+        elif (first[0] == "#" or first in WITHOUT_HASH) and self._take_own(number, text, stream):
             return
         self._take_other(number, text, stream)
 
@@ -138,9 +117,14 @@ class _Reader:
         self.book.take(number, "warning" if message.is_warning else "comment")
         if before.strip():
             stream.pieces.take(number, before, stream.started, is_whole=True)
+        elif row := EMBEDDED_ROW.search(rest):
+            stream.pieces.take(number, rest[row.start() :], stream.started, is_whole=False)
 
     def _take_other(self, number: int, text: str, stream: _Stream) -> None:
         started = stream.started
+        row = EMBEDDED_ROW.search(text)
+        if row and stream.pieces.take(number, text[row.start() :], started, is_whole=False):
+            return
         mention = mention_of(number, text)
         if mention is not None:
             if self.last_start > (self.mentions[-1].line if self.mentions else 0):
@@ -154,27 +138,22 @@ class _Reader:
             self.book.take(number, "warning")
         elif is_network_summary(text):
             self.book.take(number, "comment")
-        elif (
-            text.lstrip().startswith("# ")
-            and "=" not in text
-            and started is not None
-            and not started.has_footer
-        ):
+        elif text.startswith("# ") and "=" not in text and started is not None and not started.has_footer:
             self.book.leave(number, "a comment of no layout that is known", text)
 
     def _take_own(self, number: int, text: str, stream: _Stream) -> bool:
         """Lines that the benchmark prints around its rows."""
-        if _START.match(text):
+        if START.match(text):
             self.book.take(number, self._start(number, text, stream))
         elif "algbw" in text and (columns := columns_of(text, stream.placements)) is not None:
             started = self._header(number, stream)
             started.columns, started.in_cycle = columns, False
             stream.placements = ()
             self.book.take(number, "header")
-        elif "in-place" in text and _TITLE.match(text):
+        elif "in-place" in text and TITLE.match(text):
             stream.placements = placements_of(text)
             self.book.take(number, "header")
-        elif _UNITS.match(text):
+        elif UNITS.match(text):
             self.book.take(number, "header")
         elif self._take_footer(number, text, stream):
             stream.pieces.end()
@@ -190,16 +169,16 @@ class _Reader:
         elif sentence := sentence_of(text):
             self._current(number, stream).settings |= sentence
             self.book.take(number, "settings")
-        elif _CYCLE.match(text):
+        elif CYCLE.match(text):
             stream.pieces.end()
             self._current(number, stream).in_cycle = True
             self.book.take(number, "comment")
-        elif _LIBRARY.match(text):
+        elif LIBRARY.match(text):
             self.versions |= (versions := versions_of(text))
             if "rccl-tests" in versions or stream.started is not None:
                 self._current(number, stream).versions |= versions
             self.book.take(number, "settings")
-        elif _COMMENT.match(text):
+        elif COMMENT.match(text):
             self._take_note(text, stream)
             self.book.take(number, "comment")
         else:
@@ -207,10 +186,10 @@ class _Reader:
         return True
 
     def _take_footer(self, number: int, text: str, stream: _Stream) -> bool:
-        if _FOOTER.match(text) is None:
+        if FOOTER.match(text) is None:
             return False
         started = self._current(number, stream)
-        started.is_concluded |= _CONCLUDED.match(text) is not None
+        started.is_concluded |= CONCLUDED.match(text) is not None
         read_footer(text, started.footer)
         if "FAILED" in text:
             self.book.warn(number, text)
@@ -219,9 +198,9 @@ class _Reader:
     def _take_note(self, text: str, stream: _Stream) -> None:
         """linerate prints its own runs in this layout, and says in comments which pass and which statistic they are of."""
         if "linerate" in text and stream.started is not None:
-            if found := _OWN_PASS.match(text):
+            if found := OWN_PASS.match(text):
                 stream.started.measure_pass = found[1]
-            if found := _OWN_DURATIONS.match(text):
+            if found := OWN_DURATIONS.match(text):
                 stream.started.statistic = found[1]
 
     def _start(self, number: int, text: str, stream: _Stream) -> str:
@@ -231,7 +210,7 @@ class _Reader:
             self._finish(stream)
             started = stream.started = self._started(number)
         started.versions |= versions_of(text)
-        if found := _PROGRAM.match(text):
+        if found := PROGRAM.match(text):
             started.program = found[1]
         if "nThread" in text:
             started.settings |= settings_of(text)

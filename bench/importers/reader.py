@@ -10,7 +10,8 @@ from typing import Final
 
 from bench.importers import nccl_json, osu, rccl_tables
 from bench.importers.foreign import ForeignLog
-from bench.importers.nccl_text import begins_nccl, is_nccl, read_nccl_text
+from bench.importers.nccl_patterns import begins_nccl, is_nccl
+from bench.importers.nccl_text import read_nccl_text
 from bench.importers.osu_titles import read_title
 from bench.importers.prefix import Line, decoded, stripped_lines
 
