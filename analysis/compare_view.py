@@ -1,5 +1,6 @@
 """What `linerate compare` prints: a sentence first, then every point, then what else differs."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.compare import Compared
+from analysis.figures import words
 from bench.model import units
 from bench.model.comparison.judgement import Verdict
 from bench.model.comparison.point import Method
@@ -80,10 +82,10 @@ def _could_see(rows: pd.DataFrame) -> str:
     ratios = rows["min_detectable_ratio"].dropna().astype(float)
     if ratios.empty:
         return ""
-    least, most = 100 * (float(ratios.min()) - 1), 100 * (float(ratios.max()) - 1)
-    if most < 1.2 * least:
-        return f"; a slow-down of {least:.2g} % would have been found"
-    return f"; a slow-down of {least:.2g} % would have been found where the spread is least, and of {most:.2g} % where it is largest"
+    least, most = words.least_change(float(ratios.min())), words.least_change(float(ratios.max()))
+    if least == most:
+        return f"; {least} would have been found"
+    return f"; {least} would have been found where the spread is least, and {most} where it is largest"
 
 
 def _table(compared: Compared) -> Table:
@@ -106,7 +108,7 @@ def _table(compared: Compared) -> Table:
             units.format_seconds(float(row["new_time_s"])),
             f"{float(row['ratio']):.3f}",
             _interval(row),
-            "" if pd.isna(row["min_detectable_ratio"]) else f"{float(row['min_detectable_ratio']):.3f}",
+            words.least_found(float(row["min_detectable_ratio"] or math.nan)),
             Text(word, style=style),
         )
         previous = name

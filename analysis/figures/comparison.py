@@ -92,7 +92,7 @@ def _draw_ratio(axes: Axes, one: Series) -> None:
     sizes, ratio = one.sizes_bytes, numbers(one.points, "ratio")
     unseen = numbers(one.points, "min_detectable_ratio")
     if np.isfinite(unseen).any():
-        where = sizes
+        where, unseen = sizes, np.minimum(unseen, words.TENFOLD)
         if len(sizes) == 1:
             where, unseen = np.array([sizes[0] / 1.2, sizes[0] * 1.2]), np.repeat(unseen, 2)
         axes.fill_between(
@@ -192,10 +192,10 @@ def _caption(comparison: pd.DataFrame) -> str:
     unseen = unseen[np.isfinite(unseen)]
     if len(unseen):
         parts.append(
-            f"Where none was found, a change of {unseen.min() - 1:.0%} of the time could have been found at the best point, and of "
-            f"{unseen.max() - 1:.0%} at the worst"
+            f"Where none was found, {words.least_change(float(unseen.min()))} could have been found at the best point, and "
+            f"{words.least_change(float(unseen.max()))} at the worst"
             if len(unseen) > 1
-            else f"A change of {unseen[0] - 1:.0%} of the time could have been found where none was"
+            else f"Where none was found, {words.least_change(float(unseen[0]))} could have been found"
         )
     return words.sentences(*parts)
 

@@ -74,7 +74,7 @@ def _draw_series(axes: Axes, one: Series, barriers: Sequence[Series]) -> None:
     bars = np.column_stack([low_s, high_s, np.full_like(low_s, np.nan)]).ravel()
     axes.plot(np.repeat(sizes, 3), bars, color=colour, linewidth=1.0)
     for column, label, linestyle, marker, tint in (
-        ("time_s", "median, with its interval", "-", "o", colour),
+        ("time_s", _headline(one), "-", "o", colour),
         ("time_p99_s", "p99", "--", "^", style.COLOURS[1]),
         ("time_max_s", "longest", ":", "v", style.COLOURS[3]),
     ):
@@ -104,6 +104,16 @@ def _draw_series(axes: Axes, one: Series, barriers: Sequence[Series]) -> None:
     axes.set_title(one.name, fontsize="small")
 
 
+def _headline(one: Series) -> str:
+    """What the line is: linerate's median, or what another program printed."""
+    return "median, with its interval" if _is_median(one) else "as the log has it"
+
+
+def _is_median(one: Series) -> bool:
+    told = one.points.get("time_statistic")
+    return told is None or bool(told.astype(str).str.startswith("median").all())
+
+
 def _limits(shown: Sequence[Series], barriers: Sequence[Series]) -> tuple[float, float]:
     columns = ("time_s", "time_max_s", "time_p99_s", "predicted_time_s", "calibrated_time_s")
     values = np.concatenate([numbers(one.points, column) for one in shown for column in columns])
@@ -119,8 +129,9 @@ def _barrier_s(barrier: Series) -> float:
 def _caption(sized: Sequence[Series], barriers: Sequence[Series]) -> str:
     shortest = [(one, *_shortest(one)) for one in sized]
     one, size, time_s = min(shortest, key=lambda found: found[2])
+    of_median = " in the median" if _is_median(one) else ""
     parts = [
-        f"The shortest call is {one.name} of {units.format_bytes(size)}, {units.format_seconds(time_s)} in the median"
+        f"The shortest call is {one.name} of {units.format_bytes(size)}, {units.format_seconds(time_s)}{of_median}"
     ]
     if len(sized) > 1:
         one, size, time_s = max(shortest, key=lambda found: found[2])
@@ -131,7 +142,8 @@ def _caption(sized: Sequence[Series], barriers: Sequence[Series]) -> str:
     if tail is not None:
         one, size, ratio = tail
         parts.append(
-            f"The longest tail is that of {one.name} at {units.format_bytes(size)}: its worst call took {ratio:.3g} times the median"
+            f"The longest tail is that of {one.name} at {units.format_bytes(size)}: its worst call took {ratio:.3g} times the "
+            f"{'median' if _is_median(one) else 'usual time'}"
         )
     if barriers:
         parts.append(f"A barrier takes {units.format_seconds(_barrier_s(barriers[0]))}")

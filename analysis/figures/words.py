@@ -1,5 +1,6 @@
 """What names become before they are drawn or stand in a caption: one line, no control characters, not too long."""
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from typing import Final
@@ -44,3 +45,21 @@ def counted(number: int, noun: str) -> str:
 def sentences(*parts: str) -> str:
     """Parts that say something, one after another, each with a full stop. They are written as they are to be read."""
     return " ".join(f"{part.strip().rstrip('.')}." for part in parts if part.strip())
+
+
+TENFOLD: Final = 10.0
+"""Changes beyond this are told as such: two starts with a large spread would miss a factor of 1e50, which is no number for a reader."""
+
+
+def least_found(ratio: float) -> str:
+    """A smallest detectable ratio for a table: three decimals, ``> 10``, or nothing where it is not known."""
+    if math.isnan(ratio):
+        return ""
+    return f"{ratio:.3f}" if ratio <= TENFOLD else f"> {TENFOLD:g}"
+
+
+def least_change(ratio: float) -> str:
+    """The same for a sentence: ``a slow-down of 14 %``, ``a slow-down by more than a factor of 10``."""
+    if ratio > TENFOLD:
+        return f"a slow-down by more than a factor of {TENFOLD:g}"
+    return f"a slow-down of {100 * (ratio - 1):.2g} %"
