@@ -157,7 +157,7 @@ LONG = [*LINERATE, "launcher=emulated", "backend=mpi", "collectives=all_reduce",
 
 
 def test_a_rank_killed_on_another_host_ends_the_run_and_is_named(tmp_path: Path) -> None:
-    process = start([*LONG, "sizes.list_bytes=[4KiB,8MiB]", "timing.num_iterations=500"], tmp_path)
+    process = start([*LONG, "sizes.list_bytes=[4KiB,8MiB]", "timing.num_iterations=60"], tmp_path)
     ranks = ranks_of(process.pid, 2)
     wait_for_points(tmp_path, 1)
     ranks[1].kill()
@@ -170,7 +170,7 @@ def test_a_rank_killed_on_another_host_ends_the_run_and_is_named(tmp_path: Path)
 def test_nothing_outlives_a_killed_launcher(tmp_path: Path) -> None:
     """mpirun's daemons are children of nobody here, and belong to its PID namespace all the same."""
     before = namespaces_in_use()
-    process = start([*LONG, "sizes.list_bytes=[4KiB,8MiB]", "timing.num_iterations=500"], tmp_path)
+    process = start([*LONG, "sizes.list_bytes=[4KiB,8MiB]", "timing.num_iterations=60"], tmp_path)
     ranks = ranks_of(process.pid, 2)
     wait_for_points(tmp_path, 1)
     process.send_signal(signal.SIGKILL)

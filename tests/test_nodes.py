@@ -128,21 +128,6 @@ def test_torchrun_on_two_nodes(tmp_path: Path) -> None:
 
 @pytest.mark.emulated
 @pytest.mark.usefixtures("_namespaces")
-def test_named_optics_bring_a_prediction(tmp_path: Path) -> None:
-    (tmp_path / "own.yaml").write_text(OWN_FABRIC)
-    _torchrun(tmp_path, [*OVERRIDES, "transceiver=400g-osfp-dr4", "fabric=./own.yaml", "transport=tcp"])
-    _check(tmp_path, "torchrun")
-    manifest, summary = only_run(tmp_path)
-    assert (manifest.transceiver, manifest.fabric) == ("400g-osfp-dr4", "own")
-    assert summary[PREDICTED].notna().all().all()
-    # Two ranks: busbw of all_reduce is its algbw, and what a port carries in payload is at most its MAC rate, 50 GB/s.
-    assert ((summary["ceiling_busbw_gbytes_per_s"] > 45) & (summary["ceiling_busbw_gbytes_per_s"] < 50)).all()
-    # The nodes' link is a thousand times slower than the optics that were named.
-    assert ((summary["efficiency"] > 0) & (summary["efficiency"] < 0.01)).all()
-
-
-@pytest.mark.emulated
-@pytest.mark.usefixtures("_namespaces")
 @pytest.mark.parametrize("is_interface_named", [True, False])
 def test_mpirun_on_two_nodes(is_interface_named: bool, tmp_path: Path) -> None:
     """Ranks agree on a master through MPI alone. The nodes' names have no address, as on hosts without DNS: without
@@ -174,7 +159,9 @@ def test_mpirun_on_two_nodes(is_interface_named: bool, tmp_path: Path) -> None:
 @pytest.mark.emulated
 @pytest.mark.usefixtures("_namespaces")
 def test_the_slurm_script_on_two_nodes(tmp_path: Path) -> None:
-    """There is no SLURM here: what stands in for srun sets the variables that linerate reads."""
+    """There is no SLURM here: what stands in for srun sets the variables that linerate reads. Named optics bring a prediction."""
+    (tmp_path / "own.yaml").write_text(OWN_FABRIC)
+    overrides = [*OVERRIDES, "transceiver=400g-osfp-dr4", "fabric=./own.yaml", "transport=tcp"]
     commands = tmp_path / "commands"
     commands.mkdir()
 
@@ -187,13 +174,20 @@ def test_the_slurm_script_on_two_nodes(tmp_path: Path) -> None:
         srun.chmod(0o755)
         own = {"SLURM_SUBMIT_DIR": str(tmp_path), "PATH": f"{commands}:{os.environ['PATH']}"}
         return run_together(
-            [(nodes[0], [SBATCH, *OVERRIDES], ENVIRONMENT | own)], folder=tmp_path, timeout_s=TIMEOUT_S
+            [(nodes[0], [SBATCH, *overrides], ENVIRONMENT | own)], folder=tmp_path, timeout_s=TIMEOUT_S
         )
 
     (said,) = run_on_nodes(2, work)
     assert said.status == 0, said.output
     assert said.output.count("Results: runs/") == 1
     _check(tmp_path, "slurm")
+    manifest, summary = only_run(tmp_path)
+    assert (manifest.transceiver, manifest.fabric) == ("400g-osfp-dr4", "own")
+    assert summary[PREDICTED].notna().all().all()
+    # Two ranks: busbw of all_reduce is its algbw, and what a port carries in payload is at most its MAC rate, 50 GB/s.
+    assert ((summary["ceiling_busbw_gbytes_per_s"] > 45) & (summary["ceiling_busbw_gbytes_per_s"] < 50)).all()
+    # The nodes' link is a thousand times slower than the optics that were named.
+    assert ((summary["efficiency"] > 0) & (summary["efficiency"] < 0.01)).all()
 
 
 @pytest.mark.parametrize(
