@@ -15,6 +15,7 @@ from bench.model import units
 from bench.model.comparison.arm import Arm
 from bench.model.comparison.judgement import Judgement, Verdict, judge
 from bench.model.comparison.point import PointComparison, compare_point
+from bench.model.comparison.power import num_starts_for, start_spread
 from bench.model.statistics import summarise
 from bench.point_key import PointKey, point_key
 from bench.record import Record
@@ -44,10 +45,22 @@ COLUMNS: Final = (
         "base_time_s",
         "new_time_s",
     ),
-    *("base_busbw_gbytes_per_s", "new_busbw_gbytes_per_s", "base_algorithm", "new_algorithm", "why_not"),
+    *(
+        "base_busbw_gbytes_per_s",
+        "new_busbw_gbytes_per_s",
+        "base_algorithm",
+        "new_algorithm",
+        "starts_for_target",
+        "why_not",
+    ),
 )
 """One row per point of `Compared.frame`. ratio: time of NEW over time of BASE, above 1 is slower; its interval holds for the
 point alone, the verdict for all points together."""
+
+
+TARGET_RATIO: Final = 1.05
+"""starts_for_target: process starts of each side that would find a slow-down of 5 %, which is what SuperBench fails a node for
+(microsoft/superbenchmark, docs/user-tutorial/data-diagnosis.md)."""
 
 
 class NotComparableError(ValueError):
@@ -147,7 +160,7 @@ def compare_runs(
     sides = [(by_key[0][key], by_key[1][key]) for key in usable]
     found = [_compared(old, other, pairs_up) for old, other in sides]
     rows = [
-        _row(key, old, other, judgement)
+        _row(key, old, other, judgement, _starts_for(old, other, pairs_up, len(usable)))
         for key, (old, other), judgement in zip(usable, sides, judge(found), strict=True)
     ]
     broken = [key for key in shared if _starts(by_key[0][key]) and not _starts(by_key[1][key])]
@@ -252,6 +265,7 @@ def _row(
     base: Sequence[Record],
     new: Sequence[Record],
     judgement: Judgement,
+    starts_for_target: int | None,
 ) -> dict[str, Any]:
     comparison = judgement.comparison
     old, other = _starts(base), _starts(new)
@@ -283,8 +297,27 @@ def _row(
         "new_busbw_gbytes_per_s": _busbw(other[0], new_s),
         "base_algorithm": _chosen(old),
         "new_algorithm": _chosen(other),
+        "starts_for_target": starts_for_target,
         "why_not": judgement.why_not,
     }
+
+
+def _starts_for(
+    base: Sequence[Record], new: Sequence[Record], is_paired: bool, num_points: int
+) -> int | None:
+    """Starts that would find `TARGET_RATIO`; None where no spread between starts is known, or too many are needed."""
+    old, other = _arm(_starts(base)), _arm(_starts(new))
+    pairs_up = is_paired and old.num_starts == other.num_starts > 1
+    if pairs_up:
+        spread: float | None = float(np.std(np.log(other.values_s / old.values_s), ddof=1))
+    else:
+        spread = start_spread([old, other])
+    if not spread:
+        return None
+    try:
+        return num_starts_for(TARGET_RATIO, spread=spread, num_points=num_points, is_paired=pairs_up)
+    except ValueError:
+        return None
 
 
 def _told_s(record: Record) -> list[float]:
@@ -355,8 +388,9 @@ def _why_broken(records: Sequence[Record]) -> str:
 
 def _are_arms(base: Path, new: Path) -> bool:
     """Whether both paths are the arms of one experiment."""
-    folder = base.resolve().parent
-    return folder == new.resolve().parent and (folder / AB).is_file()
+    first, second = base.resolve(), new.resolve()
+    are_two = first.parent == second.parent and {first.name, second.name} == {"a", "b"}
+    return are_two and (first.parent / AB).is_file()
 
 
 def as_json(compared: Compared) -> dict[str, Any]:
