@@ -10,6 +10,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,15 @@ from typing import Any, Final
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 DEADLINE_S: Final = 60.0
+
+_TAKES_3_AND_4: Final = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3]]
+for end, place in zip(ends, (3, 4)):
+    os.dup2(end, place)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+"""The browser takes commands from descriptor 3 and answers on 4; dash cannot redirect from a number above 9."""
 
 WIDER: Final = """(() => {
   const page = document.documentElement, wide = [];
@@ -168,10 +178,8 @@ def browser(profile: Path, options: Sequence[str] = ()) -> Iterator[Browser]:
         "--disable-dev-shm-usage",
         f"--user-data-dir={profile}",
     ]
-    # The browser takes commands from descriptor 3 and answers on 4.
-    shell = f'exec "$0" "$@" 3<&{to_read} 4>&{from_write}'
     process = subprocess.Popen(
-        ["/bin/sh", "-c", shell, *command, *options],
+        [sys.executable, "-c", _TAKES_3_AND_4, str(to_read), str(from_write), *command, *options],
         pass_fds=(to_read, from_write),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -23,6 +23,12 @@ HOSTILE = "<script>alert(1)</script>'\";--\u2028"
 SAMPLE_COLUMNS = ["point_id", "rank", "iteration", "start_s", "duration_s"]
 
 
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a power cut would leave is not the subject here."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
+
+
 def record(point_id: str, durations_s: Sequence[float], **changes: Any) -> Record:
     values: dict[str, Any] = {
         "point_id": point_id,

@@ -24,6 +24,12 @@ HOSTILE = "<b>'; DROP VIEW samples; --[x]*?\"&{a,b}"
 VIEW = ["run_id", "point_id", "rank", "iteration", "start_s", "duration_s"]
 
 
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a power cut would leave is not the subject here."""
+    monkeypatch.setattr("os.fsync", lambda _: None)
+
+
 def make(
     root: Path,
     run_id: str,
@@ -265,6 +271,16 @@ def test_a_damaged_file_of_samples_leaves_the_other_runs(tmp_path: Path) -> None
         assert store.summary_from_samples()["run_id"].unique().tolist() == ["good"]
         assert all(text.startswith("torn: ") for text in store.problems) and len(store.problems) == 2
         assert len(store.points) == 4
+
+
+def test_a_file_that_only_duckdb_refuses_is_told_and_the_other_runs_stay(tmp_path: Path) -> None:
+    make(tmp_path, "good")
+    path = make(tmp_path, "torn") / "samples.parquet"
+    with Store(tmp_path) as store:
+        assert len(store.summary_from_samples()) == 4
+        path.write_bytes(path.read_bytes()[:-20])  # behind the back of pyarrow, which has read the footer
+        with pytest.warns(UserWarning, match=r"torn/samples\.parquet is damaged"):
+            assert len(store.samples()) == 180
 
 
 def test_a_store_without_any_samples_still_answers(tmp_path: Path) -> None:

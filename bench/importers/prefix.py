@@ -10,7 +10,10 @@ What is taken off, alone or one after the other (a time stamp, then a rank):
     [prterun-host-123@1,0]<stdout>: text     mpirun --output tag, Open MPI 5 (PRRTE); tag-detailed adds [host:pid]
     [0] text                                 mpiexec -prepend-rank (MPICH's Hydra), -l of Intel MPI
     [pod/name/container] text                kubectl logs --prefix
-    node01: text, worker-0 | text            pdsh, clush, docker compose; only before what can be a benchmark's line
+    (head, rank=0, pid=12) text              SkyPilot, Ray
+    [default0]:text                          torchrun --tee
+    node01: text, worker-0 | text            pdsh, clush, docker compose: names that stand before a benchmark's own line
+    anything text                            loggers of any form, before the lines that only a benchmark prints
     2026-01-02T03:04:05.6Z text and alike    kubectl logs --timestamps, CI systems, ts, mpirun --timestamp-output
     2026-01-02T03:04:05.6Z stdout F text     log files of Kubernetes nodes (CRI)
 
@@ -18,6 +21,7 @@ Sources: the manual pages of these programs; PRRTE, src/mca/iof; Kubernetes, "CR
 """
 
 import re
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 _ESCAPE: Final = re.compile(
@@ -42,9 +46,25 @@ _PREFIX: Final = re.compile(
     rf"|\[?(?:{_DAY} )?{_MONTH} {{1,2}}\d{{1,2}} {_CLOCK}(?: \d{{4}})?\]?:?(?:[ \t]|$|(?=[\[<]))"
     r"|\[ *\d{1,9}\.\d{1,9}\] "
     r"|<std(?:out|err)>: ?"
+    r"|\((?P<job>[\w.:-]{1,64},?(?: \w{1,16}=[\w.:-]{1,64},?){1,6})\)[ \t]"
+    r"|\[(?P<local>default\d{1,7})\]:[ \t]?"
     rf"|(?P<host>[A-Za-z][\w.-]{{0,127}}(?: \d{{1,7}})?)(?::| *\|) +{_ITS_OWN}"
     r")"
 )
+_HOST: Final = re.compile(r" *(?P<host>[A-Za-z][\w.-]{0,127}(?: \d{1,7})?)(?::| *\|)(?: |$)")
+_ONLY_ITS_OWN: Final = re.compile(
+    r"#[ \t]*(?:(?:nccl|rccl)-tests version \d|Collective test (?:starting|concluded): \w|n?Thread \d+ nGpus|Using devices\s*$"
+    r"|Rank +\d+ +(?:Group|Pid) +\d|(?:size +count|bytes +N) +type\b|out-of-place +in-place\b"
+    r"|Out of bounds values +: \d|Avg bus bandwidth +: [-\d])"
+)
+"""What nobody else prints, wherever it stands in a line."""
+
+_QUOTES: Final = frozenset("\"'`/\\")
+"""Before it where somebody looks for such a line (grep, awk, sed), instead of printing one."""
+
+_LIKE_OWN: Final = re.compile(r"(?:^|\s)#\s|(?<![\w.])\d{1,20} +\d{1,20} +[a-z]\w*\s")
+"""What a line that a progress bar shares with a benchmark is recognised by."""
+
 _MAX_PREFIXES: Final = 4
 """A node's log stamps, the pod's name, the launcher's tag, and one to spare."""
 
@@ -73,24 +93,53 @@ def physical_lines(text: str) -> list[str]:
     return lines
 
 
-def stripped(line: str) -> Line:
-    """``line`` without prefixes, colour and carriage returns. Of a line that was overwritten the last state counts."""
+def stripped(line: str, hosts: Collection[str] = ()) -> Line:
+    """``line`` without prefixes, colour and carriage returns. ``hosts``: names that are known to stand before lines.
+
+    Of a line that was overwritten the last state counts, unless an earlier one is the benchmark's.
+    """
     if "\x1b" in line:
         line = _ESCAPE.sub("", line)
     if "\r" in line:
-        states = [state for state in line.split("\r") if state.strip()]
-        line = states[-1] if states else ""
+        line = _visible([state for state in line.split("\r") if state.strip()])
     names = []
     for _ in range(_MAX_PREFIXES):
         found = _PREFIX.match(line)
+        if (found is None or not found[0]) and hosts:
+            found = _HOST.match(line)
+            found = found if found is not None and found["host"] in hosts else None
         if found is None or not found[0]:
             break
         if found.lastgroup is not None:
             names.append(found[found.lastgroup])
         line = line[found.end() :]
+    if "#" in line and (own := _ONLY_ITS_OWN.search(line)) and own.start() and _can_precede(line[: own.start()]):
+        line = line[own.start() :]
     return Line("/".join(names), line)
 
 
 def stripped_lines(text: str) -> list[Line]:
     """Every line of a file, in order: the first one is line 1."""
-    return [stripped(line) for line in physical_lines(text)]
+    raw = physical_lines(text)
+    lines = [stripped(line) for line in raw]
+    if hosts := _hosts(raw, lines):
+        lines = [stripped(line, hosts) for line in raw]
+    return lines
+
+
+def _visible(states: Sequence[str]) -> str:
+    """Several states that are the benchmark's stay together, so that none of them is lost without a word."""
+    own = dict.fromkeys(state for state in states if _LIKE_OWN.search(state))
+    return " ".join(own) if own else states[-1] if states else ""
+
+
+def _hosts(raw: Sequence[str], lines: Sequence[Line]) -> frozenset[str]:
+    """Names that were taken off benchmark's lines: their other lines, and pieces of rows, have them as well."""
+    named = (line.stream.rpartition("/")[2] for line in lines if line.stream)
+    names = {name for name in named if _HOST.fullmatch(f"{name}:")}
+    return frozenset(names)
+
+
+def _can_precede(before: str) -> bool:
+    """Whether a line of a benchmark can follow, which is neither quoted nor behind a row that lost its end."""
+    return before[-1] not in _QUOTES and re.match(r"\s*(?:\++ |\d+ +\d+ +\w)", before) is None

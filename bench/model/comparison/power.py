@@ -149,7 +149,8 @@ def _deviations(freedom: float) -> Series:
     """Estimated over true standard deviation at `NODES` equally likely places: sqrt(chi2 / freedom)."""
     from scipy.special import chdtri
 
-    return np.sqrt(chdtri(freedom, 1 - (np.arange(NODES) + 0.5) / NODES) / freedom)
+    places = (np.arange(NODES) + 0.5) / NODES
+    return np.asarray(np.sqrt(chdtri(freedom, 1 - places) / freedom), dtype=np.float64)
 
 
 def _rising_to(found: Callable[[float], float], power: float) -> float:
