@@ -94,7 +94,8 @@ class Database:
 
     def add(self, name: str, frame: pd.DataFrame) -> None:
         """A copy of a frame as a table."""
-        self._connection.register("_frame", frame)
+        # Through Arrow, since not every duckdb knows every kind of text that pandas has.
+        self._connection.register("_frame", pa.Table.from_pandas(frame, preserve_index=False))
         self._connection.execute(f"CREATE TABLE {quoted(name)} AS SELECT * FROM _frame")
         self._connection.unregister("_frame")
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bench.importers.tally import OTHER_PROGRAM, OTHERS
 from bench.importing import REPORT, ImportedRun
 
 WIDTH_WITHOUT_TERMINAL: Final = 150
@@ -38,12 +39,16 @@ def show(found: ImportedRun, *, is_brief: bool) -> None:
     for warned in log.warnings[:MOST_SHOWN]:
         console.print(f"  line {warned.line}: {warned.text}", markup=False, soft_wrap=True)
     _more(console, len(log.warnings), "warnings")
-    for unread_lines in log.unread[:MOST_SHOWN]:
+    others = log.lines.get(OTHER_PROGRAM, 0)
+    if others:
+        console.print(f"  {others} lines were printed by other programs", markup=False)
+    not_understood = [left for left in log.unread if left.reason != OTHERS]
+    for unread_lines in not_understood[:MOST_SHOWN]:
         first, last = unread_lines.first_line, unread_lines.last_line
         span = f"line {first}" if first == last else f"lines {first} to {last}"
         excerpt = f": {unread_lines.excerpt}" if unread_lines.excerpt else ""
         console.print(f"  {span}: {unread_lines.reason}{excerpt}", markup=False, soft_wrap=True)
-    _more(console, len(log.unread), "ranges of lines")
+    _more(console, len(not_understood), "ranges of lines")
     for note in found.notes:
         console.print(f"  {note}", markup=False, soft_wrap=True)
     console.print(f"Next: linerate report {where}", markup=False, soft_wrap=True)

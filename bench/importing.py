@@ -16,10 +16,11 @@ from bench import exits
 from bench.config import BenchConfig
 from bench.foreign_records import num_hosts_of, records_of, with_ranks
 from bench.importers.foreign import ForeignLog, ForeignTable
-from bench.importers.reader import read_log
+from bench.importers.nccl_text import NO_ROW
+from bench.importers.reader import content_of, read_content
 from bench.launch.resolve import settle_external
 from bench.record import Record, RunManifest
-from bench.run_folder import MANIFEST, RunFolder
+from bench.run_folder import MANIFEST, RECORDS, RunFolder
 
 REPORT: Final = "import.json"
 """In the run folder: every table, and every line that was not understood."""
@@ -58,25 +59,29 @@ def import_log(
         ValueError: no such file, no row in it, or a folder that is somebody else's.
     """
     try:
-        content = source.read_bytes()
+        content = content_of(source)
     except OSError as error:
         raise ValueError(f"{source} cannot be read: {error.strerror}") from error
-    log = read_log(source)
+    log = read_content(content, source)
+    digest = hashlib.sha256(content).hexdigest()
+    del content  # a log of 1 GB is not kept beside its tables
     tables = [with_ranks(table, num_ranks) for table in log.tables if table.points]
     if not tables:
         raise ValueError(_nothing_in(source, log))
-    digest = hashlib.sha256(content).hexdigest()
     path = out or run_dir / f"import-{_safe(source.stem)}-{digest[:8]}"
     _make_way(path, digest)
     settled = None if config is None else settle_external(config)
-    notes: list[str] = []
+    notes = [] if num_ranks is None else _unused(tables, num_ranks)
     records = records_of(tables, settled, notes)
     manifest = _manifest(source, digest, log, tables, settled, records, path.name)
-    folder = RunFolder.create(path.parent, path.name, manifest, is_newest=out is None)
-    for record, iterations_s in records:
-        starts = [[None] * len(row) for row in iterations_s]
-        folder.append(record, starts, iterations_s)
-    folder.write(REPORT, json.dumps(_report(log), indent=1) + "\n")
+    try:
+        folder = RunFolder.create(path.parent, path.name, manifest, is_newest=out is None)
+        _write_records(folder, records)
+        folder.write(REPORT, json.dumps(_report(log), indent=1) + "\n")
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be written: {error.strerror}; give another folder with --out"
+        ) from error
     folder.finish(
         status=manifest.status, reason=manifest.status_reason, exit_status=manifest.exit_status or exits.OK
     )
@@ -90,9 +95,32 @@ def import_log(
     )
 
 
+def _write_records(
+    folder: RunFolder, records: Sequence[tuple[Record, tuple[tuple[float, ...], ...]]]
+) -> None:
+    """All at once where there are no samples: a log can be read again, so that no point is synced on its own."""
+    if any(iterations_s for _, iterations_s in records):
+        for record, iterations_s in records:
+            starts = [[None] * len(row) for row in iterations_s]
+            folder.append(record, starts, iterations_s)
+    else:
+        folder.write(RECORDS, "".join(record.to_line() + "\n" for record, _ in records))
+
+
+def _unused(tables: Sequence[ForeignTable], num_ranks: int) -> list[str]:
+    """What is said of a number of ranks that a log contradicts."""
+    told = {table.num_ranks: table.num_ranks_source for table in tables}
+    return [
+        f"--num-ranks {num_ranks} does not count for tables of {told_ranks} ranks ({source}): the log tells them"
+        for told_ranks, source in told.items()
+        if source != "given" and told_ranks != num_ranks
+    ]
+
+
 def _nothing_in(source: Path, log: ForeignLog) -> str:
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(log.lines.items()) if count)
-    warned = f"; it says: {log.warnings[0].text[:120]}" if log.warnings else ""
+    texts = sorted((warned.text for warned in log.warnings), key=lambda text: text.endswith(NO_ROW))
+    warned = f"; it says: {texts[0][:120]}" if texts else ""
     return (
         f"{source} holds no result row of nccl-tests, rccl-tests or OSU ({log.format}; lines: {kinds or 'none'}){warned}; "
         "nothing was written"
@@ -132,11 +160,15 @@ def _manifest(
     first = tables[0]
     sizes = {table.num_ranks for table in tables}
     hosts = {num_hosts_of(table) for table in tables}
-    partial = [text for table in tables if not table.is_complete and (text := table.why_partial)]
+    partial = [text for table in log.tables if not table.is_complete and (text := table.why_partial)]
     has_wrong = any(record.status != "complete" for record, _ in records)
+    out_of_bounds = [text for table in tables if (text := _out_of_bounds(table))]
     reason = f"the log is partial: {'; '.join(dict.fromkeys(partial))}" if partial else None
     if reason is None and has_wrong:
         reason = "the log counts wrong elements, or has a row without a time"
+    elif reason is None and out_of_bounds:
+        reason = "; ".join(dict.fromkeys(out_of_bounds))
+    has_wrong = has_wrong or bool(out_of_bounds)
     status = "interrupted" if partial else "failed" if has_wrong else "complete"
     names = list(dict.fromkeys(device.host for table in tables for device in table.devices if device.host))
     return RunManifest(
@@ -176,6 +208,13 @@ def _manifest(
             "warnings": [dataclasses.asdict(warned) for warned in log.warnings],
         },
     )
+
+
+def _out_of_bounds(table: ForeignTable) -> str | None:
+    """What a footer says of wrong values. Layouts before 2022 have residuals in their rows, so that no row is told apart."""
+    if not table.out_of_bounds:
+        return None
+    return f"{table.program or 'a table'} counts {table.out_of_bounds} values out of bounds, in rows that are not told"
 
 
 def _table_entry(table: ForeignTable) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from bench.summary import summary_rows
 from tests.browser import NAMES, Browser, browser, chromium
 from tests.fake_runs import fake_record, write_run
 from tests.markup import read
-from tests.test_report import EVIL, emulated_config, hostile_run
+from tests.report_runs import EVIL, emulated_config, hostile_run
 
 MOST_BYTES: Final = 2_000_000
 """What a page of a default run may have."""

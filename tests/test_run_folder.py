@@ -123,7 +123,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def samples(found: Record) -> tuple[list[list[float]], list[list[float]]]:
-    durations = [found.durations_s for _ in range(found.num_ranks)]
+    durations = [found.durations_s for _ in range(found.num_ranks or 0)]
     return [[0.5 * i for i in range(len(found.durations_s))] for _ in durations], durations
 
 

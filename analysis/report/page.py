@@ -9,7 +9,6 @@ from typing import Final
 from analysis.load import Run, load_runs
 from analysis.report.advice import Advice, advice_of
 from analysis.report.blocks import Fact, Picture, Table
-from analysis.report.bmwg import BmwgPart, across_runs, bmwg_part
 from analysis.report.falls import fall_table, falls_of
 from analysis.report.html import render
 from analysis.report.method import factor_table, method_of
@@ -144,7 +143,9 @@ def _optics(glass: Mapping[str, object]) -> Optics:
 
 
 def _bmwg(runs: Sequence[Run]) -> str:
-    parts: list[BmwgPart] = [bmwg_part(run, f"r{place}") for place, run in enumerate(runs, 1)]
+    from analysis.report.bmwg import across_runs, bmwg_part
+
+    parts = [bmwg_part(run, f"r{place}") for place, run in enumerate(runs, 1)]
     return render("bmwg.html.j2", parts=parts, across=across_runs(parts))
 
 

@@ -7,7 +7,18 @@ from typing import Any, Final
 from analysis.figures.words import counted, listed
 from bench.model import units
 
-__all__ = ["capped", "counted", "flat", "is_or_are", "listed", "percent", "rate", "seconds", "text_of"]
+__all__ = [
+    "capped",
+    "counted",
+    "flat",
+    "is_or_are",
+    "listed",
+    "percent",
+    "rate",
+    "seconds",
+    "text_of",
+    "upper",
+]
 
 NOTHING: Final = ""
 """An empty cell: not known, never zero."""
@@ -64,3 +75,8 @@ def flat(content: Any, prefix: str = "") -> list[tuple[str, str]]:
     if content is None or content == [] or content == "":
         return []
     return [(prefix, text_of(content))]
+
+
+def upper(sentence: str) -> str:
+    """A sentence with a capital, unless it begins with the name of a series, which keeps its spelling."""
+    return sentence if "_" in sentence.split()[0] else f"{sentence[0].upper()}{sentence[1:]}"

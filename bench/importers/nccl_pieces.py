@@ -7,17 +7,24 @@ The test prints the parts of a row as they are measured, and NCCL's messages go 
       5.58   0.00    0.00      0
 
 Pieces are put together by their tokens, and only kept if size, time and bandwidth then agree. Of a row that ends early, the
-half that is whole is kept.
+half that is whole is kept. Other programs may write behind a piece as well: what they print counts as its end where it begins
+with a letter.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from bench.importers.line_book import LineBook
 from bench.importers.nccl_names import TYPE_NAMES, collective_of
 from bench.importers.nccl_points import agrees
 from bench.importers.nccl_rows import (
+    Columns,
     Row,
+    are_values,
     begins_like_row,
+    ends_a_half,
     expected_tokens,
     is_beginning,
     is_value,
@@ -25,6 +32,9 @@ from bench.importers.nccl_rows import (
     read_row,
 )
 from bench.importers.nccl_started import Started
+
+_VALUE_BEFORE: Final = re.compile(r"(-?\d+(?:\.\d+)?(?:e[+-]\d\d)?|N/A)(?=[A-Za-z\[(#*/])")
+"""The number at the beginning of a token to which something else is glued: ``-1`` of ``-1libibverbs:``."""
 
 
 @dataclass(slots=True)
@@ -69,11 +79,19 @@ class Pieces:
             return True
         if not is_own and (started.has_footer or not all(map(is_value, tokens))):
             return False
-        is_first = is_beginning(tokens, columns)
         self.end()
+        is_first = is_beginning(tokens, columns)
+        before = None if is_first else _before_others(tokens, type_at + 1, columns)
+        if before is not None:
+            tokens, is_whole = before, True
+            is_first = is_beginning(tokens, columns)
         self.book.leave(line, "the row is cut" if is_first else row, text)
         if is_first:
             self._piece = _Piece(started, [line], tokens, is_whole)
+        elif before is not None:
+            self._keep(
+                read_row(line, " ".join(before), before, columns), _Piece(started, [line], before, True)
+            )
         return True
 
     def _take_rest(
@@ -81,9 +99,15 @@ class Pieces:
     ) -> bool:
         """What may continue a row of which a piece was read before: numbers, and not more than are missing."""
         piece, columns = self._piece, started.columns
-        if columns is None or not all(map(is_value, tokens)):
+        if columns is None:
             return False
-        joined = [*(piece.tokens if piece is not None else ()), *tokens]
+        told = [] if piece is None else piece.tokens
+        joined = [*told, *tokens]
+        if not are_values(tokens, columns):
+            before = None if piece is None else _before_others(joined, len(told), columns)
+            if before is None:
+                return False
+            joined, is_whole = before, True
         missing = expected_tokens(joined, columns) - len(joined)
         if piece is None or missing < 0:
             if not started.has_footer:
@@ -112,3 +136,20 @@ class Pieces:
         for line in piece.lines:
             self.book.take(line, "rest of a row")
         self.book.take(piece.lines[0], "row")
+
+
+def _before_others(tokens: Sequence[str], first: int, columns: Columns) -> list[str] | None:
+    """The beginning of a row behind which somebody else printed, looking from token ``first`` on: with a letter or a bracket.
+
+    The program prints a row by halves, so that only what ends one is taken for such a beginning.
+    """
+    has_operator = "redop" in columns.names and columns.names.index("redop") == first
+    if has_operator and first < len(tokens) and tokens[first].isalpha():
+        first += 1
+    for index in range(first, len(tokens)):
+        if not is_value(tokens[index]):
+            glued = _VALUE_BEFORE.match(tokens[index])
+            before = [*tokens[:index], *([glued[1]] if glued else [])]
+            is_others = glued is not None or (index > first and tokens[index][0].isalpha())
+            return before if is_others and ends_a_half(before, columns) else None
+    return None

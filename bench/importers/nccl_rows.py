@@ -28,6 +28,7 @@ _PLACEMENT: Final = re.compile(r"out-of-place|in-place")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,20}")
 _NO_NUMBER: Final = frozenset({"N/A", "n/a", "nan", "-nan", "inf", "-inf"})
 _DATE: Final = re.compile(r"\d{4}-\d\d-\d\d")
+_CLOCK: Final = re.compile(r"\d\d:\d\d:\d\d")
 _TIME_EXPONENTS: Final = {"s": 0, "ms": -3, "us": -6, "ns": -9}
 _MAX_COLUMNS: Final = 64
 """nccom-test prints a column per percentile; no header has nearly as many."""
@@ -161,6 +162,18 @@ def is_beginning(tokens: Sequence[str], columns: Columns) -> bool:
     return missing > 0 and _fault(_filled(tokens, columns), columns.fields) is None
 
 
+def are_values(tokens: Sequence[str], columns: Columns) -> bool:
+    """Whether tokens can continue a row: numbers, and where rows have one, the time stamp at their end."""
+    if columns.has_stamp and len(tokens) > 1 and _DATE.fullmatch(tokens[-2]) and _CLOCK.fullmatch(tokens[-1]):
+        tokens = tokens[:-2]
+    return all(map(is_value, tokens))
+
+
+def ends_a_half(tokens: Sequence[str], columns: Columns) -> bool:
+    """Whether a row that is told up to here has its common part, a half of it or all, and nothing begun."""
+    return len(_filled(tokens, columns)) in {*columns.starts, columns.end, columns.num_tokens}
+
+
 def read_row(line: int, text: str, tokens: Sequence[str], columns: Columns) -> Row | str:
     """The row, or why it is none. A row with one half is taken where the other one's place was left blank on purpose."""
     tokens = _filled(tokens, columns)
@@ -175,8 +188,10 @@ def read_row(line: int, text: str, tokens: Sequence[str], columns: Columns) -> R
 
 
 def read_first_half(line: int, tokens: Sequence[str], columns: Columns) -> Row | str:
-    """The half that a cut row still holds; its reading says so."""
+    """The half that a cut row still holds; its reading says so. A row that lacks its time stamp alone has both."""
     tokens = _filled(tokens, columns)
+    if columns.has_stamp and len(tokens) >= columns.end:
+        return _row(line, tokens[: columns.end], columns, range(len(columns.starts)), None)
     _, end = columns.half(0)
     if len(columns.starts) < 2 or len(tokens) < end:
         return "the row is cut"

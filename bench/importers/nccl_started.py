@@ -147,6 +147,25 @@ class Started:
             ended=stamps[-1] if stamps else None,
         )
 
+    def without_rows(self) -> ForeignTable:
+        """A test that began and of which nothing else is known."""
+        family = "rccl-tests" if self.is_rccl else "nccl-tests"
+        listed = self.devices.num_ranks()
+        return ForeignTable(
+            program=self.program,
+            family=family,
+            layout=f"{family} text",
+            library="rccl" if self.is_rccl or self.devices.are_amd() else "nccl",
+            points=(),
+            devices=tuple(self.devices.listed),
+            num_ranks=listed,
+            num_ranks_source=None if listed is None else "devices",
+            settings=self.settings,
+            versions=self.versions,
+            is_complete=False,
+            why_partial=f"{self.program or 'a test'} printed no row",
+        )
+
     def _missing(self) -> str | None:
         if self.footer.has_average:
             return None

@@ -50,14 +50,22 @@ from bench.importers.prefix import Line
 
 FORMAT: Final = "nccl-tests text"
 
+NO_ROW: Final = "begins here and prints no row"
+
 
 @dataclass(slots=True)
 class _Stream:
-    """What one process prints: the table it is at, the placements of the last title, the row that lacks something."""
+    """What one process prints: the table it is at, the placements of the last title, the row that lacks something.
+
+    ``num_begun``, ``num_ended``: configurations and averages so far. ``empty``: tables that got no row, with their lines.
+    """
 
     pieces: Pieces
     started: Started | None = None
     placements: tuple[str, ...] = ()
+    num_begun: int = 0
+    num_ended: int = 0
+    empty: list[tuple[int, ForeignTable]] = field(default_factory=list)
 
 
 def read_nccl_text(lines: Sequence[Line]) -> ForeignLog:
@@ -86,6 +94,10 @@ class _Reader:
             self._take(number, text.strip(), stream)
         for stream in self.streams.values():
             self._finish(stream)
+            if (
+                stream.num_ended < stream.num_begun
+            ):  # else every test ended, and some printed at the same time
+                self.tables += stream.empty
         self.tables.sort(key=lambda pair: pair[0])
         return self.book.log(FORMAT, [table for _, table in self.tables])
 
@@ -191,6 +203,7 @@ class _Reader:
         started = self._current(number, stream)
         started.is_concluded |= CONCLUDED.match(text) is not None
         read_footer(text, started.footer)
+        stream.num_ended += "Avg bus" in text
         if "FAILED" in text:
             self.book.warn(number, text)
         return True
@@ -214,6 +227,7 @@ class _Reader:
             started.program = found[1]
         if "nThread" in text:
             started.settings |= settings_of(text)
+            stream.num_begun += 1
         return "comment" if "Using devices" in text else "settings"
 
     def _header(self, number: int, stream: _Stream) -> Started:
@@ -246,6 +260,7 @@ class _Reader:
         if table is not None:
             self.tables.append((started.line, table))
         elif started.settings or started.columns is not None or started.program is not None:
-            doubts.append(f"{started.program or 'a test'} begins here and prints no row")
+            stream.empty.append((started.line, started.without_rows()))
+            doubts.append(f"{started.program or 'a test'} {NO_ROW}")
         for doubt in doubts:
             self.book.warn(started.line, doubt)

@@ -53,7 +53,7 @@ _PREFIX: Final = re.compile(
 )
 _HOST: Final = re.compile(r" *(?P<host>[A-Za-z][\w.-]{0,127}(?: \d{1,7})?)(?::| *\|)(?: |$)")
 _ONLY_ITS_OWN: Final = re.compile(
-    r"#[ \t]*(?:(?:nccl|rccl)-tests version \d|Collective test (?:starting|concluded): \w|n?Thread \d+ nGpus|Using devices\s*$"
+    r"#[ \t]*(?:(?:nccl|rccl)-tests version \d|Collective test (?:starting|concluded): \w|nThread \d+ nGpus|Using devices\s*$"
     r"|Rank +\d+ +(?:Group|Pid) +\d|(?:size +count|bytes +N) +type\b|out-of-place +in-place\b"
     r"|Out of bounds values +: \d|Avg bus bandwidth +: [-\d])"
 )
@@ -113,7 +113,12 @@ def stripped(line: str, hosts: Collection[str] = ()) -> Line:
         if found.lastgroup is not None:
             names.append(found[found.lastgroup])
         line = line[found.end() :]
-    if "#" in line and (own := _ONLY_ITS_OWN.search(line)) and own.start() and _can_precede(line[: own.start()]):
+    if (
+        "#" in line
+        and (own := _ONLY_ITS_OWN.search(line))
+        and own.start()
+        and _can_precede(line[: own.start()])
+    ):
         line = line[own.start() :]
     return Line("/".join(names), line)
 

@@ -14,6 +14,7 @@ from bench.importers.nccl_patterns import begins_nccl, is_nccl
 from bench.importers.nccl_text import read_nccl_text
 from bench.importers.osu_titles import read_title
 from bench.importers.prefix import Line, decoded, stripped_lines
+from bench.importers.redaction import redacted
 
 MAX_LOG_BYTES: Final = 2**30
 """Unpacked. Text and its lines take about four times that in memory, and the longest logs known have 100 MB."""
@@ -33,20 +34,38 @@ def read_log(path: Path) -> ForeignLog:
         ValueError: the path is a folder, or the file is too large to be read at once.
         OSError: the file cannot be opened.
     """
+    return read_content(content_of(path), path)
+
+
+def content_of(path: Path) -> bytes:
+    """The bytes of a log. A pipe is read as far as it goes, once.
+
+    Raises:
+        ValueError: the path is a folder, or the file is too large to be read at once.
+        OSError: the file cannot be opened.
+    """
     if path.is_dir():
         raise ValueError(
-            f"{path} is a folder; name the logs in it, for example {path}/*.log: every file becomes a part of the run"
+            f"{path} is a folder; name the logs in it, for example {path}/*.log: every file becomes a run of its own"
         )
     if path.stat().st_size > MAX_LOG_BYTES:
         raise ValueError(_too_large(path))
-    raw = path.read_bytes()
+    return path.read_bytes()
+
+
+def read_content(raw: bytes, path: Path) -> ForeignLog:
+    """What bytes hold, as `read_log` says; ``path`` is where they are from."""
     if raw.startswith(_GZIP):
         raw = _unpacked(raw, path)
     return read_text(decoded(raw))
 
 
 def read_text(text: str) -> ForeignLog:
-    """What the text of one file holds."""
+    """What the text of one file holds; what is shown of it is without secrets."""
+    return redacted(_read_text(text))
+
+
+def _read_text(text: str) -> ForeignLog:
     if nccl_json.is_json(text):
         return nccl_json.read_json(text)
     lines = stripped_lines(text)

@@ -9,6 +9,7 @@ EXCERPT_CHARS = 120
 
 NOT_UNDERSTOOD = "not understood"
 OTHER_PROGRAM = "other program"
+OTHERS = "printed by another program"
 
 
 class Tally:
@@ -43,7 +44,7 @@ class Tally:
 
     def leave_other(self, line: int) -> None:
         """Count one line that another program printed. It is not shown: it may hold anything."""
-        self.leave(line, "printed by another program", kind=OTHER_PROGRAM)
+        self.leave(line, OTHERS, kind=OTHER_PROGRAM)
 
     def remark(self, reason: str) -> None:
         """Something within a line that was not read: a key, a hole in JSON. Counts no line."""
