@@ -13,6 +13,8 @@ from typing import Any, Final
 from analysis.load import Run
 from bench.record import RunManifest
 
+UNKNOWN: Final = "not known"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
@@ -41,10 +43,14 @@ def _hosts(manifest: RunManifest) -> Any:
     return names or None
 
 
-def _machine(manifest: RunManifest) -> Any:
-    """Processor and size of the machine that rank 0 describes; emulated hosts have names that every machine gives them."""
-    host = manifest.hosts[0] if manifest.hosts else {}
-    return [host.get("processor"), host.get("num_processors"), host.get("memory_bytes")]
+def _of_machine(key: str, divisor: float = 1) -> Callable[[RunManifest], Any]:
+    """A fact of the machine that rank 0 describes, in whole units: emulated hosts have names that every machine gives them."""
+
+    def read(manifest: RunManifest) -> Any:
+        value = (manifest.hosts[0] if manifest.hosts else {}).get(key)
+        return round(value / divisor) if isinstance(value, int | float) else value
+
+    return read
 
 
 def _ranks_per_host(manifest: RunManifest) -> Any:
@@ -62,7 +68,10 @@ MUST_AGREE: Final[dict[str, Callable[[RunManifest], Any]]] = {
     "num_ranks": lambda m: m.num_ranks,
     "num_hosts": lambda m: m.num_hosts,
     "hosts": _hosts,
-    "machine of rank 0": _machine,
+    "processor": _of_machine("processor"),
+    "processors": _of_machine("num_processors"),
+    # What the kernel leaves of it varies by some megabytes from boot to boot.
+    "memory (GiB)": _of_machine("memory_bytes", 2**30),
     "ranks per host": _ranks_per_host,
     "launcher": lambda m: m.launcher,
     "backend": lambda m: m.backend,
@@ -96,15 +105,21 @@ _NEVER_THE_SAME: Final = frozenset({"MASTER_PORT", "MASTER_ADDR", "SLURM_JOB_ID"
 def differences(
     base: Sequence[Run], new: Sequence[Run]
 ) -> tuple[tuple[Difference, ...], tuple[Difference, ...]]:
-    """(what forbids a comparison, what else changed). Within one side, runs must agree as well: they count as its starts."""
+    """(what forbids a comparison, what else changed). Within one side, runs must agree as well: they count as its starts.
+
+    What one side does not tell, as an imported log may not, forbids nothing, and is listed.
+    """
     forbidding: list[Difference] = []
     for side, runs in (("BASE", base), ("NEW", new)):
         for key, read in MUST_AGREE.items():
-            values = list(dict.fromkeys(_text(read(run.manifest)) for run in runs))
+            known = [value for run in runs if (value := read(run.manifest)) is not None]
+            values = list(dict.fromkeys(map(_text, known)))
             if len(values) > 1:
                 forbidding.append(Difference(key=f"{key} within {side}", base=values[0], new=values[1]))
-    forbidding += _between(base[0].manifest, new[0].manifest, MUST_AGREE)
-    changed = _between(base[0].manifest, new[0].manifest, MAY_DIFFER)
+    differing = _between(base[0].manifest, new[0].manifest, MUST_AGREE)
+    forbidding += [item for item in differing if UNKNOWN not in (item.base, item.new)]
+    changed = [item for item in differing if UNKNOWN in (item.base, item.new)]
+    changed += _between(base[0].manifest, new[0].manifest, MAY_DIFFER)
     for name in ("versions", "environment"):
         changed += _of_mapping(name, getattr(base[0].manifest, name), getattr(new[0].manifest, name))
     return tuple(forbidding), tuple(changed)
@@ -135,6 +150,6 @@ def _of_mapping(name: str, base: Mapping[str, Any], new: Mapping[str, Any]) -> l
 
 def _text(value: Any) -> str:
     if value is None:
-        return "not known"
+        return UNKNOWN
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return text if len(text) <= 120 else f"{text[:117]}..."

@@ -1,7 +1,8 @@
 """`compare_runs`: two sets of runs, point by point. Frames out; what they say in words is in `analysis.compare_view`."""
 
 import dataclasses
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,6 @@ from bench.model.comparison.arm import Arm
 from bench.model.comparison.judgement import Judgement, Verdict, judge
 from bench.model.comparison.point import PointComparison, compare_point
 from bench.model.comparison.power import num_starts_for, start_spread
-from bench.model.statistics import summarise
 from bench.point_key import PointKey, point_key
 from bench.record import Record
 from bench.summary import TIME_STATISTIC, factor_of, headline_s, is_valid
@@ -111,8 +111,28 @@ def compare_paths(base: Path, new: Path, *, anyway: bool = False) -> Compared:
         ValueError: no runs there.
         NotComparableError: they measured different things.
     """
-    is_experiment = _are_arms(base, new)
-    return compare_runs(load_runs([base]), load_runs([new]), anyway=anyway, is_experiment=is_experiment)
+    if _are_arms(base, new):
+        pairs = _pairs_of(base, new)
+        if pairs:
+            sides = [load_runs([pair[side] for pair in pairs]) for side in (0, 1)]
+            return compare_runs(*sides, anyway=anyway, is_experiment=True)
+    return compare_runs(load_runs([base]), load_runs([new]), anyway=anyway)
+
+
+def _pairs_of(base: Path, new: Path) -> list[tuple[Path, Path]]:
+    """Runs of both arms that ran in the same turn, in order, as ab.json tells; none where it cannot be read."""
+    try:
+        plan = json.loads((base.resolve().parent / AB).read_text(encoding="utf-8"))
+        told = {(start["arm"], start["number"]): start["run"] for start in plan["starts"] if start["run"]}
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return []
+    numbers = sorted({number for _, number in told})
+    pairs = [
+        tuple(arm / str(told[arm.resolve().name, number]) for arm in (base, new))
+        for number in numbers
+        if all((arm.resolve().name, number) in told for arm in (base, new))
+    ]
+    return [(old, other) for old, other in pairs if old.is_dir() and other.is_dir()]
 
 
 def compare_runs(
@@ -134,6 +154,8 @@ def compare_runs(
     for side, runs in (("BASE", base), ("NEW", new)):
         if not runs:
             raise ValueError(f"{side} holds no run; name a run folder, or a folder of run folders")
+    names = ("A", "B") if is_experiment else ("BASE", "NEW")
+    _refuse_overlap(base, new)
     forbidding, changed = differences(base, new)
     if is_experiment:
         # Two arms of one experiment differ in what their overrides say, and that is the point of it.
@@ -153,50 +175,59 @@ def compare_runs(
         )
     if not shared:
         raise NotComparableError(
-            f"the runs have no point in common: BASE has {_some(by_key[0])}; NEW has {_some(by_key[1])}"
+            f"the runs have no point in common: {_name(names[0], by_key[0])}; {_name(names[1], by_key[1])}"
         )
-    usable = [key for key in shared if _starts(by_key[0][key]) and _starts(by_key[1][key])]
-    pairs_up = is_experiment and len(base) == len(new)
-    sides = [(by_key[0][key], by_key[1][key]) for key in usable]
-    found = [_compared(old, other, pairs_up) for old, other in sides]
+    both = {key: _sides(by_key[0][key], by_key[1][key], is_experiment) for key in shared}
+    usable = [key for key, (old, other) in both.items() if old and other]
+    broken = _broken(by_key, shared, new, names[1])
+    if not usable and not broken:
+        raise NotComparableError(
+            f"no point has a valid time on both sides: {names[0]} {_state(by_key[0], shared)}; {names[1]} "
+            f"{_state(by_key[1], shared)}; the overlap pass is not compared"
+        )
+    found = [_compared(*both[key], is_experiment) for key in usable]
     rows = [
-        _row(key, old, other, judgement, _starts_for(old, other, pairs_up, len(usable)))
-        for key, (old, other), judgement in zip(usable, sides, judge(found), strict=True)
+        _row(key, *both[key], judgement, _starts_for(*both[key], is_experiment, len(usable)))
+        for key, judgement in zip(usable, judge(found), strict=True)
     ]
-    broken = [key for key in shared if _starts(by_key[0][key]) and not _starts(by_key[1][key])]
-    is_cut = any(run.is_partial for run in new)
     missing = [key for key in by_key[0] if key not in by_key[1]]
-    reasons = [f"{key.label}: {_why_broken(by_key[1][key])}" for key in broken]
-    if is_cut:
-        reasons += [f"{key.label}: not there, and NEW is partial" for key in missing]
+    if any(run.is_partial for run in new):
+        broken += [f"{key.label}: not there, and {names[1]} is partial" for key in missing]
+        missing = []
+    else:
+        skipped = {key: reason for key in missing if (reason := _skipped(by_key[0][key], new))}
+        broken += [f"{key.label}: skipped in {names[1]}: {reason}" for key, reason in skipped.items()]
+        missing = [key for key in missing if key not in skipped]
+    only_base = [key.label for key in missing]
+    only_base += [
+        f"{key.label} (no valid time in {names[0]})" for key in shared if not _starts(by_key[0][key])
+    ]
     return Compared(
         base=tuple(base),
         new=tuple(new),
         frame=pd.DataFrame(rows, columns=list(COLUMNS)),
-        broken=tuple(reasons),
-        only_base=tuple(key.label for key in missing),
+        broken=tuple(broken),
+        only_base=tuple(only_base),
         only_new=tuple(key.label for key in by_key[1] if key not in by_key[0]),
         changed=changed,
         forbidding=forbidding,
-        is_paired=pairs_up,
-        names=("A", "B") if is_experiment else ("BASE", "NEW"),
+        is_paired=is_experiment,
+        names=names,
     )
 
 
-Points = dict[PointKey, list[Record]]
-"""Of each point its records, one per start: runs, and repeats within a run, which another program began anew."""
+Points = dict[PointKey, dict[tuple[int, int], Record]]
+"""Of each point its records by start: which run of the side, and which repeat within it, which another program began anew."""
 
 
 def _points(runs: Sequence[Run]) -> Points:
     found: Points = {}
-    for run in runs:
-        last: dict[tuple[PointKey, int], Record] = {}
+    for number, run in enumerate(runs):
         for record in run.records:
-            kept = last.get((point_key(record), record.repeat))
+            starts = found.setdefault(point_key(record), {})
+            kept = starts.get((number, record.repeat))
             if kept is None or record.attempt >= kept.attempt:
-                last[point_key(record), record.repeat] = record
-        for (key, _), record in last.items():
-            found.setdefault(key, []).append(record)
+                starts[number, record.repeat] = record
     return found
 
 
@@ -231,13 +262,26 @@ def _aligned(base: Points, new: Points) -> tuple[Points, Points]:
     return base, renamed
 
 
-def _starts(records: Sequence[Record]) -> list[Record]:
-    """The valid records of a point, one per start."""
-    return [
-        record
-        for record in records
-        if record.status == "complete" and is_valid(record) and record.measure_pass != "overlap"
-    ]
+def _is_usable(record: Record) -> bool:
+    """Whether a record has a time to compare: complete, right data, every duration above 0."""
+    if record.status != "complete" or not is_valid(record) or record.measure_pass == "overlap":
+        return False
+    return not record.durations_s or min(record.durations_s) > 0
+
+
+def _starts(records: Mapping[tuple[int, int], Record]) -> list[Record]:
+    """The usable records of a point, in the order of the starts."""
+    return [records[start] for start in sorted(records) if _is_usable(records[start])]
+
+
+def _sides(
+    base: Mapping[tuple[int, int], Record], new: Mapping[tuple[int, int], Record], is_paired: bool
+) -> tuple[list[Record], list[Record]]:
+    """The usable records of both sides; in pairs only starts that both sides have."""
+    if not is_paired:
+        return _starts(base), _starts(new)
+    both = [s for s in sorted(base) if s in new and _is_usable(base[s]) and _is_usable(new[s])]
+    return [base[start] for start in both], [new[start] for start in both]
 
 
 def _arm(records: Sequence[Record]) -> Arm:
@@ -255,9 +299,7 @@ def _arm(records: Sequence[Record]) -> Arm:
 
 
 def _compared(base: Sequence[Record], new: Sequence[Record], is_paired: bool) -> PointComparison:
-    old, other = _arm(_starts(base)), _arm(_starts(new))
-    pairs_up = is_paired and len(old.starts_s) == len(other.starts_s) > 1
-    return compare_point(old, other, is_paired=pairs_up)
+    return compare_point(_arm(base), _arm(new), is_paired=is_paired and len(base) > 1)
 
 
 def _row(
@@ -268,8 +310,8 @@ def _row(
     starts_for_target: int | None,
 ) -> dict[str, Any]:
     comparison = judgement.comparison
-    old, other = _starts(base), _starts(new)
-    base_s, new_s = (_middle_s(side) for side in (old, other))
+    old, other = base, new
+    base_s, new_s = _middle_s(old), _middle_s(other)
     return {
         "collective": key.collective,
         "algorithm": key.asked_algorithm,
@@ -306,8 +348,8 @@ def _starts_for(
     base: Sequence[Record], new: Sequence[Record], is_paired: bool, num_points: int
 ) -> int | None:
     """Starts that would find `TARGET_RATIO`; None where no spread between starts is known, or too many are needed."""
-    old, other = _arm(_starts(base)), _arm(_starts(new))
-    pairs_up = is_paired and old.num_starts == other.num_starts > 1
+    old, other = _arm(base), _arm(new)
+    pairs_up = is_paired and old.num_starts > 1
     if pairs_up:
         spread: float | None = float(np.std(np.log(other.values_s / old.values_s), ddof=1))
     else:
@@ -326,9 +368,9 @@ def _told_s(record: Record) -> list[float]:
 
 
 def _middle_s(records: Sequence[Record]) -> float:
-    """Median over starts of the headline time."""
+    """The headline time; of several starts its geometric mean, of which the ratio is that of the means."""
     times_s = [time_s for record in records if (time_s := headline_s(record)) is not None]
-    return summarise(times_s).median_s
+    return times_s[0] if len(times_s) == 1 else float(np.exp(np.log(times_s).mean()))
 
 
 def _busbw(record: Record, time_s: float) -> float | None:
@@ -379,11 +421,65 @@ def _some(points: Points) -> str:
     return ", ".join(labels[:2]) + (f" and {len(labels) - 2} more" if len(labels) > 2 else "")
 
 
-def _why_broken(records: Sequence[Record]) -> str:
+def _broken(
+    by_key: tuple[Points, Points], shared: Sequence[PointKey], new: Sequence[Run], name: str
+) -> list[str]:
+    """Points that were right in BASE, and are wrong or without a time in any start of NEW."""
+    found = []
+    for key in shared:
+        bad = [record for record in by_key[1][key].values() if _is_bad(record)]
+        if bad and _starts(by_key[0][key]):
+            of_starts = f"{len(bad)} of {len(by_key[1][key])} starts: " if len(by_key[1][key]) > 1 else ""
+            found.append(f"{key.label}: {of_starts}{_why_bad(bad)} in {name}")
+    return found
+
+
+def _is_bad(record: Record) -> bool:
+    return not _is_usable(record) and record.measure_pass != "overlap" and not _has_rate_alone(record)
+
+
+def _has_rate_alone(record: Record) -> bool:
+    """Whether another program printed a bandwidth and no time, which is nothing bad, and nothing to compare either."""
+    return record.reported is not None and record.reported.time_s is None and record.status == "complete"
+
+
+def _why_bad(records: Sequence[Record]) -> str:
     wrong = sum(record.num_wrong_elements or 0 for record in records)
     if wrong:
-        return f"{wrong} wrong elements in NEW"
-    return f"{', '.join(sorted({record.status for record in records}))} in NEW, without a valid time"
+        return f"{wrong} wrong elements"
+    return f"{', '.join(sorted({record.status for record in records}))}, without a valid time,"
+
+
+def _skipped(records: Mapping[tuple[int, int], Record], new: Sequence[Run]) -> str | None:
+    """Why NEW left a point out that it had planned; None where it had not."""
+    names = {record.point_id for record in records.values()}
+    for run in new:
+        for text in run.manifest.skipped:
+            point_id, _, reason = text.partition(": ")
+            if point_id in names:
+                return reason
+    return None
+
+
+def _refuse_overlap(base: Sequence[Run], new: Sequence[Run]) -> None:
+    """One run on both sides is no comparison, unless it is the only one of both: that shows what equality looks like."""
+    if len(base) == len(new) == 1:
+        return
+    both = {run.path.resolve() for run in base} & {run.path.resolve() for run in new}
+    if both:
+        raise NotComparableError(
+            f"{min(both).name} is on both sides; name two sets of runs that have none in common"
+        )
+
+
+def _state(points: Points, keys: Sequence[PointKey]) -> str:
+    records = [record for key in keys for record in points[key].values()]
+    num_wrong = sum(record.status == "wrong_data" for record in records)
+    return f"has {len(records)} records, {sum(map(_is_usable, records))} of them usable, {num_wrong} with wrong data"
+
+
+def _name(name: str, points: Points) -> str:
+    return f"{name} has {_some(points)}"
 
 
 def _are_arms(base: Path, new: Path) -> bool:

@@ -56,7 +56,7 @@ def sentences(compared: Compared) -> list[str]:
     new_name = compared.names[1]
     found = []
     if compared.broken:
-        found.append(f"No longer right: {_listed(compared.broken)}.")
+        found.append(f"Missing or no longer right: {_listed(compared.broken)}.")
     for name, word in ((Verdict.slower.name, "slower"), (Verdict.faster.name, "faster")):
         rows = frame[frame["verdict"] == name]
         if len(rows):
@@ -120,10 +120,9 @@ def _notes(compared: Compared) -> list[str]:
     frame = compared.frame
     base_name, new_name = compared.names
     methods = list(frame["method"].unique()) if len(frame) else []
-    if methods:
+    if frame["ratio_low"].notna().any():
         found.append(
-            f"Intervals hold for one point; they rest on: {'; '.join(methods)}. Verdicts hold for all {len(frame)} points together "
-            "(Holm, 5 %)."
+            f"Intervals hold for one point; they rest on: {'; '.join(methods)}. Verdicts hold for all points together (Holm, 5 %)."
         )
     if Method.iterations.value in methods:
         found.append(
@@ -143,6 +142,17 @@ def _notes(compared: Compared) -> list[str]:
     ):
         if labels:
             found.append(f"{title}, so not compared: {_listed(labels)}.")
+    apart = [row for _, row in frame.iterrows() if _is_apart(row)]
+    if apart:
+        found.append(
+            f"At {len(apart)} points the two times and the ratio tell different stories: times are medians, the ratio is the typical "
+            "one over all pairs of samples; they part where samples have two modes. Look at the distribution (linerate report)."
+        )
+    if len(frame) and (frame["verdict"] == Verdict.cannot_tell.name).all():
+        found.append(
+            "Nothing could be judged, so exit status 0 is no clean bill. Measure with more samples or starts, or hold the runs "
+            "against a tolerance of yours: linerate gate NEW --baseline BASE --tolerance 0.05."
+        )
     if compared.forbidding:
         told = "; ".join(map(str, compared.forbidding[:MOST_LISTED]))
         found.append(f"Compared although they measured different things ({base_name} | {new_name}): {told}.")
@@ -159,6 +169,14 @@ def _notes(compared: Compared) -> list[str]:
     return found
 
 
+def _is_apart(row: "pd.Series[Any]") -> bool:
+    """Whether the ratio of the times shown lies outside the interval of the ratio."""
+    if pd.isna(row["ratio_low"]) or pd.isna(row["ratio_high"]):
+        return False
+    shown = float(row["new_time_s"]) / float(row["base_time_s"])
+    return not float(row["ratio_low"]) <= shown <= float(row["ratio_high"])
+
+
 def _listed(labels: Sequence[str]) -> str:
     told = ", ".join(labels[:MOST_LISTED])
     more = len(labels) - MOST_LISTED
@@ -167,13 +185,14 @@ def _listed(labels: Sequence[str]) -> str:
 
 def _side(runs: Sequence[Any]) -> str:
     first = runs[0].manifest.run_id
-    return first if len(runs) == 1 else f"{first} and {len(runs) - 1} more starts"
+    return first if len(runs) == 1 else f"{first} and {len(runs) - 1} more"
 
 
 def _interval(row: "pd.Series[Any]") -> str:
     if pd.isna(row["ratio_low"]) or pd.isna(row["ratio_high"]):
         return ""
-    return f"{float(row['ratio_low']):.3f} to {float(row['ratio_high']):.3f}"
+    interval = f"{float(row['ratio_low']):.3f} to {float(row['ratio_high']):.3f}"
+    return f"{interval} (rounding)" if row["method"] == Method.rounding.value else interval
 
 
 def _change(ratio: float) -> str:

@@ -5,13 +5,16 @@ made. So each arm is started anew several times. The arms take turns, A B, B A, 
 experiment runs, such as the load of a shared fabric or its temperature, then falls on both arms alike.
 """
 
+import contextlib
 import datetime
 import json
 import os
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +28,9 @@ AB_VERSION: Final = 1
 """1: first form."""
 
 ARMS: Final = ("a", "b")
+
+FEW_STARTS: Final = 3
+"""Two pairs have one degree of freedom: Student's t is then 12.7 at 95 %, six times that of many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +75,14 @@ def order_of(num_starts: int) -> list[tuple[str, int]]:
     return found
 
 
+def split_words(option: str, text: str) -> list[str]:
+    """The words of an option, as a shell splits them. Raises ValueError, naming it, for a quote that does not end."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"{option} {text!r}: {str(error).lower()}") from None
+
+
 def check_no_rank(environ: Mapping[str, str]) -> None:
     """Raises ValueError inside ranks that somebody else has started: an experiment starts its own."""
     identity = discover(environ)
@@ -96,7 +110,9 @@ def run_ab(
         ValueError: the folder cannot be written.
     """
     path = run_dir / f"ab-{new_run_id()}"
-    command = shlex.split(launch) if launch else [sys.executable, "-P", "-m", "bench", "run"]
+    command = split_words("--launch", launch) if launch else [sys.executable, "-P", "-m", "bench", "run"]
+    if not command or shutil.which(command[0]) is None:
+        raise ValueError(f"--launch: there is no command {command[0] if command else ''!r} here")
     order = order_of(num_starts)
     starts: list[Start] = []
     try:
@@ -111,7 +127,8 @@ def run_ab(
         own = [word for word in arms[arm] if any(word not in other for other in arms.values())]
         told = f": {' '.join(own)}" if own else ""
         report(f"{place} of {len(order)}: start {number + 1} of arm {arm.upper()}{told}")
-        start = _start(path, arm, number, [*command, *arms[arm]])
+        with _terminated_as_interrupted():
+            start = _start(path, arm, number, [*command, *arms[arm]])
         starts.append(start)
         _write_plan(path, arms, launch, order, starts)
         if start.exit_status not in (exits.OK, exits.WRONG):
@@ -127,18 +144,18 @@ def _start(path: Path, arm: str, number: int, command: Sequence[str]) -> Start:
     environ = {**os.environ, f"{OWN_PREFIX}FIGURE": "0"}
     with log.open("wb") as stream:
         try:
-            done = subprocess.run(
+            # A process group of its own: an interrupt reaches it once, from here, so that it can finish its run folder.
+            process = subprocess.Popen(
                 [*command, f"run_dir={folder}"],
+                stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 env=environ,
-                check=False,
+                process_group=0,
             )
-            status = done.returncode
-        except KeyboardInterrupt:
-            status = exits.INTERRUPTED
         except OSError as error:
             raise ValueError(f"--launch: {command[0]} cannot be started ({error.strerror})") from error
+        status = _wait(process)
     made = sorted(set(_runs(folder)) - before)
     # A signal, or a launcher's own status, is a start that did not end as it should.
     known = (exits.OK, exits.WRONG, exits.BAD_INPUT, exits.RANK_DIED, exits.INTERRUPTED)
@@ -147,6 +164,33 @@ def _start(path: Path, arm: str, number: int, command: Sequence[str]) -> Start:
     if status in (exits.OK, exits.WRONG) and not made:
         status = exits.RANK_DIED
     return Start(arm=arm, number=number, exit_status=status, run=made[-1] if made else None)
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> int:
+    """Its exit status; an interrupt is passed on and it may end as it does by itself, a second one ends it at once."""
+    num_interrupts = 0
+    while True:
+        try:
+            status = process.wait()
+            return exits.INTERRUPTED if num_interrupts else status
+        except KeyboardInterrupt:
+            num_interrupts += 1
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGINT if num_interrupts == 1 else signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends an experiment as Ctrl-C does: through the start that is running."""
+
+    def handle(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def _runs(folder: Path) -> list[str]:

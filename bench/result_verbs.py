@@ -61,19 +61,22 @@ def _written(option: str, path: Path, write: Callable[[], object]) -> None:
 
 
 def _ab(options: argparse.Namespace, rest: list[str]) -> int:
-    import shlex
-
-    from bench.ab import ARMS, check_no_rank, order_of, run_ab
+    from bench.ab import ARMS, FEW_STARTS, check_no_rank, order_of, run_ab, split_words
     from bench.run_folder import check_writable
 
     check_no_rank(os.environ)
     order_of(options.starts)
     common = [*options.overrides, *rest]
-    arms = {arm: [*common, *shlex.split(getattr(options, arm))] for arm in ARMS}
+    arms = {arm: [*common, *split_words(f"--{arm}", getattr(options, arm))] for arm in ARMS}
     for arm, overrides in arms.items():
         _check_arm(arm, overrides, is_ours=options.launch is None)
     if arms["a"] == arms["b"]:
         sys.stderr.write("linerate: both arms are the same: this measures how far equal runs lie apart\n")
+    if options.starts < FEW_STARTS:
+        sys.stderr.write(
+            f"linerate: with {options.starts} starts of each arm the interval is very wide, or missing; {FEW_STARTS} are the least "
+            "that say much\n"
+        )
     run_dir = options.run_dir.expanduser().absolute()
     check_writable(run_dir)
 
@@ -88,9 +91,14 @@ def _ab(options: argparse.Namespace, rest: list[str]) -> int:
     if experiment.exit_status not in (exits.OK, exits.WRONG):
         last = experiment.starts[-1]
         log = experiment.path / f"{last.arm}-{last.number}.log"
-        sys.stderr.write(
-            f"linerate: a start of arm {last.arm.upper()} ended with status {last.exit_status}; see {log}\n"
-        )
+        if last.exit_status == exits.INTERRUPTED:
+            kept = sum(start.run is not None for start in experiment.starts)
+            sys.stderr.write(f"linerate: interrupted; {kept} starts are kept in {experiment.path}\n")
+        else:
+            made = "" if last.run else " and made no run folder"
+            sys.stderr.write(
+                f"linerate: start {last.number + 1} of arm {last.arm.upper()} ended with status {last.exit_status}{made}; see {log}\n"
+            )
         return experiment.exit_status
     from analysis.compare import compare_paths
 

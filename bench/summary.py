@@ -161,7 +161,8 @@ def headline_s(record: Record) -> float | None:
 
 def is_valid(record: Record) -> bool:
     """Whether a point has a time and nothing speaks against its data."""
-    return headline_s(record) is not None and not record.num_wrong_elements and not record.num_bad
+    time_s = headline_s(record)
+    return time_s is not None and time_s > 0 and not record.num_wrong_elements and not record.num_bad
 
 
 def factor_of(record: Record) -> float | None:

@@ -18,6 +18,12 @@ from bench.reported import LOOP_MEAN_RANK_MEAN, Reported
 from tests.fake_runs import SIZES, fake_record, noisy_points, write_run
 
 
+def write_plan(folder: Path, num_starts: int) -> None:
+    """What `linerate ab` writes: run s0 of both arms ran in the first turn, and so on."""
+    starts = [{"arm": arm, "number": n, "run": f"s{n}"} for n in range(num_starts) for arm in "ab"]
+    (folder / "ab.json").write_text(json.dumps({"starts": starts}))
+
+
 @pytest.fixture
 def base(tmp_path: Path) -> Path:
     return write_run(tmp_path / "runs", "base", noisy_points(1))
@@ -198,7 +204,7 @@ def test_arms_take_turns() -> None:
 
 
 def test_arms_differ_on_purpose_and_are_paired(tmp_path: Path) -> None:
-    (tmp_path / "ab.json").write_text("{}")
+    write_plan(tmp_path, 3)
     for arm, slower, rate in (("a", 1.0, 400.0), ("b", 0.6, 800.0)):
         config = {"device": "cpu", "transceiver": {"nominal_rate_gbps": rate}}
         for start in range(3):
@@ -211,7 +217,7 @@ def test_arms_differ_on_purpose_and_are_paired(tmp_path: Path) -> None:
 
 
 def test_arms_with_other_exchanges_meet(tmp_path: Path) -> None:
-    (tmp_path / "ab.json").write_text("{}")
+    write_plan(tmp_path, 3)
     for arm, algorithm in (("a", "native"), ("b", "pairwise")):
         for start in range(3):
             records = [
@@ -320,4 +326,75 @@ def test_wrong_runs_are_not_compared(tmp_path: Path) -> None:
     one = load_run(write_run(tmp_path / "a", "s0", noisy_points(1)))
     two = load_run(write_run(tmp_path / "a", "s1", noisy_points(2), num_ranks=8))
     with pytest.raises(NotComparableError, match="within BASE"):
-        compare_runs([one, two], [one])
+        compare_runs([one, two], [load_run(write_run(tmp_path / "b", "s2", noisy_points(3)))])
+
+
+def test_one_wrong_start_among_several_is_a_regression(tmp_path: Path) -> None:
+    for start in range(4):
+        write_run(tmp_path / "a", f"s{start}", noisy_points(start))
+        points = noisy_points(10 + start)
+        changes = {"num_wrong_elements": 5, "status": "wrong_data"} if start == 2 else {}
+        records = [fake_record(d, message_bytes=size, **changes) for size, d in points.items()]
+        write_run(tmp_path / "b", f"s{start}", records)
+    compared = compare_paths(tmp_path / "a", tmp_path / "b")
+    assert compared.has_regressed
+    assert compared.broken[0] == "all_reduce of 2 KiB: 1 of 4 starts: 5 wrong elements in NEW"
+
+
+def test_a_pair_whose_one_half_is_wrong_is_left_out_whole(tmp_path: Path) -> None:
+    """Else what ran in different turns would be paired."""
+    write_plan(tmp_path, 4)
+    for arm, bad in (("a", 0), ("b", 3)):
+        for start in range(4):
+            changes = {"status": "failed"} if start == bad else {}
+            durations = [value * (1 + start) for value in noisy_points(start)[8388608]]
+            write_run(tmp_path / arm, f"s{start}", [fake_record(durations, **changes)])
+    row = compare_paths(tmp_path / "a", tmp_path / "b").frame.iloc[0]
+    assert (row["num_base_starts"], row["num_new_starts"]) == (2, 2)
+    assert row["ratio"] == pytest.approx(1.0), "start 1 with start 1, start 2 with start 2"
+
+
+def test_a_point_that_was_planned_and_skipped_is_a_regression(tmp_path: Path, base: Path) -> None:
+    points = noisy_points(2)
+    points.pop(SIZES[-1])
+    skipped = [
+        f"all_reduce.native.float32.sum.in_place.latency.{SIZES[-1]}: its buffers do not fit into memory"
+    ]
+    short = write_run(tmp_path / "runs", "short", points, skipped=skipped)
+    compared = compare_paths(base, short)
+    assert compared.broken == ("all_reduce of 8 MiB: skipped in NEW: its buffers do not fit into memory",)
+    assert not compared.only_base
+
+
+def test_nothing_to_judge_is_not_a_clean_bill(tmp_path: Path) -> None:
+    runs = [
+        write_run(tmp_path / "runs", name, [fake_record([0.3] * 30, measure_pass="overlap")])
+        for name in ("one", "two")
+    ]
+    with pytest.raises(NotComparableError, match="no point has a valid time"):
+        compare_paths(*runs)
+
+
+def test_one_run_on_both_sides_is_refused(tmp_path: Path) -> None:
+    for start in range(2):
+        write_run(tmp_path / "a", f"s{start}", noisy_points(start))
+    with pytest.raises(NotComparableError, match="s1 is on both sides"):
+        compare_paths(tmp_path / "a", tmp_path / "a" / "s1")
+
+
+def test_memory_of_another_boot_is_the_same_machine(tmp_path: Path) -> None:
+    hosts = [
+        [{"name": "n", "processor": "P", "num_processors": 4, "memory_bytes": memory}]
+        for memory in (270582939648, 270582943744)
+    ]
+    runs = [
+        write_run(tmp_path / "runs", f"r{place}", noisy_points(place), hosts=of)
+        for place, of in enumerate(hosts)
+    ]
+    assert not compare_paths(*runs).changed
+
+
+def test_what_one_side_does_not_tell_is_listed(tmp_path: Path, base: Path) -> None:
+    silent = write_run(tmp_path / "runs", "silent", noisy_points(3), num_hosts=None)
+    changed = compare_paths(base, silent).changed
+    assert [(item.key, item.new) for item in changed] == [("num_hosts", "not known")]

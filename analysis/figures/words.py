@@ -59,7 +59,11 @@ def least_found(ratio: float) -> str:
 
 
 def least_change(ratio: float) -> str:
-    """The same for a sentence: ``a slow-down of 14 %``, ``a slow-down by more than a factor of 10``."""
+    """The same for a sentence: ``a slow-down of 14 %``, ``a slow-down by a factor of 3.7``, ``... of more than 10``."""
     if ratio > TENFOLD:
-        return f"a slow-down by more than a factor of {TENFOLD:g}"
+        return f"a slow-down by a factor of more than {TENFOLD:g}"
+    if ratio >= 2:
+        return f"a slow-down by a factor of {ratio:.2g}"
+    if ratio < 1.001:
+        return "a slow-down of less than 0.1 %"
     return f"a slow-down of {100 * (ratio - 1):.2g} %"

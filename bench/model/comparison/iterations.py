@@ -21,11 +21,6 @@ MOST_BATCHES: Final = 4096
 """Longer series are cut into so many batches where their autocorrelation is summed; the variance of a sum does not change by
 that, and a slow drift of a million samples would cost minutes otherwise."""
 
-FREEDOM_SHARE: Final = 0.5
-"""Degrees of freedom of the variance over effective samples. Its sum of autocorrelations is estimated as well; with all of
-them, AR(1) of 0.5 to 0.7 is called different up to twice as often as it should be at the 0.24 % of a test among 21, with
-half of them as often as it should (docs/measured/comparison.md; chosen with other seeds)."""
-
 FURTHEST: Final = 0.45
 """Distances to the ratio are read off the pairs as far as their 5 % and 95 % quantiles, and grow in proportion beyond. Pairs
 further out are those of a few extreme samples. A mode of 6 % of the samples or more makes up over 5 % of the pairs on each
@@ -190,10 +185,10 @@ def _quantiles(logs: Series) -> Series:
 
 
 def _freedom(parts: tuple[float, float], effective: tuple[float, float]) -> float:
-    """Welch and Satterthwaite's, of a sum of two variances, times `FREEDOM_SHARE`; at least 1."""
+    """Welch and Satterthwaite's, of a sum of two variances from so many effective samples; at least 1."""
     shares = [part / sum(parts) for part in parts]
     pooled = 1 / sum(share**2 / max(number - 1, 1.0) for share, number in zip(shares, effective, strict=True))
-    return max(1.0, FREEDOM_SHARE * pooled)
+    return max(1.0, pooled)
 
 
 def _inflation(first: Series, second: Series) -> float:
