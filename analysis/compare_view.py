@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from analysis.compare import TARGET_RATIO, Compared
+from analysis.compare import Compared
+from analysis.compare_rows import TARGET_RATIO
 from analysis.figures import words
 from bench.model import units
 from bench.model.comparison.judgement import Verdict

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis.compare import COLUMNS, NotComparableError, as_json, compare_paths, compare_runs
+from analysis.compare import NotComparableError, as_json, compare_paths, compare_runs
+from analysis.compare_rows import COLUMNS
 from analysis.load import load_run
 from bench.ab import order_of
 from bench.cli import main
@@ -346,7 +347,7 @@ def test_a_pair_whose_one_half_is_wrong_is_left_out_whole(tmp_path: Path) -> Non
     write_plan(tmp_path, 4)
     for arm, bad in (("a", 0), ("b", 3)):
         for start in range(4):
-            changes = {"status": "failed"} if start == bad else {}
+            changes: dict[str, Any] = {"status": "failed"} if start == bad else {}
             durations = [value * (1 + start) for value in noisy_points(start)[8388608]]
             write_run(tmp_path / arm, f"s{start}", [fake_record(durations, **changes)])
     row = compare_paths(tmp_path / "a", tmp_path / "b").frame.iloc[0]

@@ -21,7 +21,8 @@ Sources: the manual pages of these programs; PRRTE, src/mca/iof; Kubernetes, "CR
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 _ESCAPE: Final = re.compile(
@@ -65,6 +66,9 @@ _QUOTES: Final = frozenset("\"'`/\\")
 _LIKE_OWN: Final = re.compile(r"(?:^|\s)#\s|(?<![\w.])\d{1,20} +\d{1,20} +[a-z]\w*\s")
 """What a line that a progress bar shares with a benchmark is recognised by."""
 
+_LEAST_REPEATED: Final = 3
+"""Lines of a benchmark behind the same words, from which on these are taken for a prefix: a preamble has more."""
+
 _MAX_PREFIXES: Final = 4
 """A node's log stamps, the pod's name, the launcher's tag, and one to spare."""
 
@@ -93,11 +97,35 @@ def physical_lines(text: str) -> list[str]:
     return lines
 
 
-def stripped(line: str, hosts: Collection[str] = ()) -> Line:
-    """``line`` without prefixes, colour and carriage returns. ``hosts``: names that are known to stand before lines.
+def stripped(line: str) -> Line:
+    """``line`` without prefixes, colour and carriage returns. Of a line that was overwritten the last state counts."""
+    names, text = _without_prefixes(line, ())
+    return Line(names, text[_own_at(text) :])
 
-    Of a line that was overwritten the last state counts, unless an earlier one is the benchmark's.
+
+def stripped_lines(text: str) -> list[Line]:
+    """Every line of a file, in order: the first one is line 1.
+
+    Names of hosts and words of loggers that stand before a benchmark's own lines are taken off the other lines as well, since
+    they may hold pieces of rows.
     """
+    raw = physical_lines(text)
+    found = [_without_prefixes(line, ()) for line in raw]
+    if hosts := _hosts(names for names, _ in found):
+        found = [_without_prefixes(line, hosts) for line in raw]
+    starts = [_own_at(line) for _, line in found]
+    words = Counter(line[:start] for (_, line), start in zip(found, starts, strict=True) if start)
+    known = tuple(word for word, count in words.items() if count >= _LEAST_REPEATED)
+    lines = []
+    for (names, line), start in zip(found, starts, strict=True):
+        if known and not start:
+            start = next((len(word) for word in known if line.startswith(word)), 0)
+        lines.append(Line(names, line[start:]))
+    return lines
+
+
+def _without_prefixes(line: str, hosts: Collection[str]) -> tuple[str, str]:
+    """The process that printed a line, and the line. ``hosts``: names that are known to stand before lines."""
     if "\x1b" in line:
         line = _ESCAPE.sub("", line)
     if "\r" in line:
@@ -113,36 +141,28 @@ def stripped(line: str, hosts: Collection[str] = ()) -> Line:
         if found.lastgroup is not None:
             names.append(found[found.lastgroup])
         line = line[found.end() :]
-    if (
-        "#" in line
-        and (own := _ONLY_ITS_OWN.search(line))
-        and own.start()
-        and _can_precede(line[: own.start()])
-    ):
-        line = line[own.start() :]
-    return Line("/".join(names), line)
+    return "/".join(names), line
 
 
-def stripped_lines(text: str) -> list[Line]:
-    """Every line of a file, in order: the first one is line 1."""
-    raw = physical_lines(text)
-    lines = [stripped(line) for line in raw]
-    if hosts := _hosts(raw, lines):
-        lines = [stripped(line, hosts) for line in raw]
-    return lines
+def _own_at(line: str) -> int:
+    """Where the benchmark's own words begin; 0 unless others stand before them."""
+    own = _ONLY_ITS_OWN.search(line) if "#" in line else None
+    return own.start() if own is not None and own.start() and _can_precede(line[: own.start()]) else 0
 
 
 def _visible(states: Sequence[str]) -> str:
-    """Several states that are the benchmark's stay together, so that none of them is lost without a word."""
+    """Of the states of a line that was overwritten, the last, unless an earlier one is the benchmark's.
+
+    Several that are stay together, so that none of them is lost without a word.
+    """
     own = dict.fromkeys(state for state in states if _LIKE_OWN.search(state))
     return " ".join(own) if own else states[-1] if states else ""
 
 
-def _hosts(raw: Sequence[str], lines: Sequence[Line]) -> frozenset[str]:
-    """Names that were taken off benchmark's lines: their other lines, and pieces of rows, have them as well."""
-    named = (line.stream.rpartition("/")[2] for line in lines if line.stream)
-    names = {name for name in named if _HOST.fullmatch(f"{name}:")}
-    return frozenset(names)
+def _hosts(streams: Iterable[str]) -> frozenset[str]:
+    """Names of hosts among those of the processes."""
+    names = {stream.rpartition("/")[2] for stream in set(streams)}
+    return frozenset(name for name in names if _HOST.fullmatch(f"{name}:"))
 
 
 def _can_precede(before: str) -> bool:

@@ -66,7 +66,8 @@ class IterationNoise:
         pairs: logarithms of all ratios. centre: their median.
         standard_error: of the share of pairs above a ratio.
         freedom: degrees of freedom of standard_error where it makes a threshold.
-        fluctuation: those that its scatter from run to run corresponds to: fewer where neighbours are alike.
+        fluctuation: those that its scatter from run to run corresponds to: freedom / (2 inflation), for the inflation is
+            estimated too, and scatters more the larger it is; chosen so that `detectable_ratio` holds.
     """
 
     pairs: Pairs
@@ -148,7 +149,7 @@ def compare_iterations(base_s: Series, new_s: Series, confidence: float) -> Iter
         centre=centre,
         standard_error=math.sqrt(inflation * sum(parts)),
         freedom=freedom,
-        fluctuation=max(1.0, freedom / inflation),
+        fluctuation=max(1.0, freedom / (2 * inflation)),
     )
     share = abs(pairs.share_above(0.0) - 0.5)
     if share >= FURTHEST:
