@@ -14,20 +14,24 @@ COLUMNS: Final = ("point", "longest_time_s", "floor_busbw_gbytes_per_s", "bus_by
 """longest_time_s is what counts; floor_busbw_gbytes_per_s = bus_bytes / longest_time_s is there for the reader, and must agree
 with it to a percent where both are given. A line with a busbw alone is allowed."""
 
+SYSTEM: Final = "system"
+"""A sixth column, which a file need not have: what its floors hold for, as `bench.gating.system_of` says it of a run; empty
+cells hold for any."""
+
 AGREES: Final = 0.01
 """How far the two numbers of one line may be apart: rounding for the eye, not another number."""
 
 
-def write_floors(floors: Sequence[Floor], path: Path) -> None:
-    """Raises ValueError where the file cannot be written."""
+def write_floors(floors: Sequence[Floor], path: Path, system: str | None) -> None:
+    """``system``: what the floors hold for; None: for any. Raises ValueError where the file cannot be written."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow([*COLUMNS, SYSTEM])
     for floor in floors:
         busbw = floor.busbw_bytes_per_s
         shown = "" if busbw is None else f"{gbytes_per_s(busbw):.6g}"
         bus_bytes = "" if floor.bus_bytes is None else repr(floor.bus_bytes)
-        writer.writerow([floor.key, repr(floor.longest_s), shown, bus_bytes, floor.provenance])
+        writer.writerow([floor.key, repr(floor.longest_s), shown, bus_bytes, floor.provenance, system or ""])
     try:
         path.write_text(out.getvalue(), encoding="utf-8")
     except OSError as error:
@@ -36,8 +40,8 @@ def write_floors(floors: Sequence[Floor], path: Path) -> None:
         ) from error
 
 
-def read_floors(path: Path) -> list[Floor]:
-    """Read a file of floors.
+def read_floors(path: Path) -> tuple[list[Floor], str | None]:
+    """Read a file of floors, and what they hold for (None: for any system).
 
     Raises:
         ValueError: no such file, a column missing, a number that is none, two numbers that contradict each other, a point
@@ -51,7 +55,8 @@ def read_floors(path: Path) -> list[Floor]:
                 raise ValueError(
                     f"{path} has no column {', '.join(missing)}; `linerate gate --write` makes such a file"
                 )
-            floors = [_floor(row, f"{path}, line {number}") for number, row in enumerate(reader, start=2)]
+            rows = list(reader)
+        floors = [_floor(row, f"{path}, line {number}") for number, row in enumerate(rows, start=2)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ValueError(
@@ -66,7 +71,12 @@ def read_floors(path: Path) -> list[Floor]:
         if floor.key in seen:
             raise ValueError(f"{path}: point {floor.key} is there twice; keep one line of it")
         seen.add(floor.key)
-    return floors
+    systems = sorted({text for row in rows if (text := (row.get(SYSTEM) or "").strip())})
+    if len(systems) > 1:
+        raise ValueError(
+            f"{path} holds floors of {len(systems)} systems ({systems[0]} and {systems[1]}); keep one file for each"
+        )
+    return floors, systems[0] if systems else None
 
 
 def _floor(row: dict[str, str], where: str) -> Floor:

@@ -13,12 +13,15 @@ from bench.model.comparison.gate import GatedPoint
 
 WIDTH_WITHOUT_TERMINAL: Final = 150
 
+MOST_TIMES: Final = 4
+"""Times of so many runs stand in a cell; of more their number and the slowest."""
 
-def show(gated: Gated) -> None:
-    """Print the outcome."""
-    console = Console(highlight=False)
+
+def show(gated: Gated, *, is_aside: bool = False) -> None:
+    """Print the outcome; ``is_aside``: to stderr, where the result itself is for a parser."""
+    console = Console(highlight=False, stderr=is_aside)
     if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+        console = Console(highlight=False, stderr=is_aside, width=WIDTH_WITHOUT_TERMINAL)
     console.print(sentence(gated), markup=False, soft_wrap=True)
     console.print(_table(gated))
     if gated.gate.ungated:
@@ -41,9 +44,19 @@ def sentence(gated: Gated) -> str:
     )
     if not failed:
         return f"All {len(found.points)} floors hold{rule}."
-    names = ", ".join(gated.labels.get(point.floor.key, point.floor.key) for point in failed[:5])
+    names = ", ".join(_label(gated, point) for point in failed[:5])
     more = f" and {len(failed) - 5} more" if len(failed) > 5 else ""
     return f"{len(failed)} of {len(found.points)} floors are missed{rule}: {names}{more}."
+
+
+def _label(gated: Gated, point: GatedPoint) -> str:
+    """The words for a point; one that no run has keeps the key that the floor gives it."""
+    key = point.floor.key
+    if key in gated.wrong:
+        return f"{key} (no valid time, or wrong data)"
+    if all(time_s is None for time_s in point.times_s):
+        return f"{key} (not measured)"
+    return gated.labels.get(key, key)
 
 
 def show_written(num_floors: int, path: Path) -> None:
@@ -78,4 +91,8 @@ def _table(gated: Gated) -> Table:
 
 def _measured(point: GatedPoint) -> str:
     times = ["missing" if time_s is None else units.format_seconds(time_s) for time_s in point.times_s]
-    return ", ".join(times[:4]) + (" ..." if len(times) > 4 else "")
+    if len(times) <= MOST_TIMES:
+        return ", ".join(times)
+    known = [time_s for time_s in point.times_s if time_s is not None]
+    worst = f", slowest {units.format_seconds(max(known))}" if known else ""
+    return f"{len(known)} of {len(times)} runs{worst}"

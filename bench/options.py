@@ -126,6 +126,7 @@ def parser_of_verbs() -> argparse.ArgumentParser:
         metavar="K",
         help="a point fails with K of the runs beyond its floor; a majority",
     )
+    gate.add_argument("--anyway", action="store_true", help="also where the floors come from another system")
     gate.add_argument("--write", metavar="FILE.csv", type=Path, help="also write the floors there")
     importer = verbs.add_parser(
         "import", help="output of nccl-tests, rccl-tests or OSU to run folders that every verb accepts"

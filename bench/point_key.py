@@ -5,6 +5,7 @@ from typing import Final
 
 from bench.model import units
 from bench.record import Record
+from bench.summary import series_name
 
 ASKED: Final = frozenset({"native", "persistent", "pairwise", "chunked"})
 """Algorithms that are asked for by these names; any other name is what the library took when asked for its own."""
@@ -36,9 +37,16 @@ class PointKey:
 
     @property
     def label(self) -> str:
-        """For sentences: ``all_reduce (pairwise) of 1MiB``."""
-        algorithm = "" if self.asked_algorithm == "native" else f" ({self.asked_algorithm})"
-        return f"{self.collective}{algorithm} of {units.format_bytes(self.message_bytes)}"
+        """For sentences: ``all_reduce (pairwise) of 1 MiB``; what is not the usual form is named."""
+        name = series_name(
+            collective=self.collective,
+            algorithm=self.asked_algorithm,
+            placement=self.placement,
+            measure_pass=self.measure_pass,
+            group=self.group,
+            backend="",
+        )
+        return f"{name} of {units.format_bytes(self.message_bytes)}"
 
 
 def point_key(record: Record) -> PointKey:

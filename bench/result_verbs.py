@@ -140,10 +140,10 @@ def _gate(options: argparse.Namespace, rest: list[str]) -> int:
         file=options.floors,
         min_bytes=parse_bytes(options.min_size),
     )
-    gated = gate_runs(floors, runs, least_misses=options.misses) if runs else None
+    gated = gate_runs(floors, runs, least_misses=options.misses, anyway=options.anyway) if runs else None
     if options.write is not None:
-        write_floors(floors, options.write)
-        show_written(len(floors), options.write)
+        write_floors(floors.floors, options.write, floors.system)
+        show_written(len(floors.floors), options.write)
     if gated is None:
         return exits.OK
     show(gated)

@@ -40,10 +40,10 @@ def launch(resolved: Resolved, output_format: str) -> int:
             outcome = run_mpi(config, resolved.num_ranks, extra, Path(logs))
         else:
             outcome = run_local(config, resolved.num_ranks, extra, Path(logs))
-        return _close(run_dir / run_id, outcome.exit_status, outcome.reason, Path(logs))
+        return _close(run_dir / run_id, outcome.exit_status, outcome.reason, Path(logs), output_format)
 
 
-def _close(path: Path, exit_status: int, reason: str | None, logs: Path) -> int:
+def _close(path: Path, exit_status: int, reason: str | None, logs: Path, output_format: str) -> int:
     """Make the run folder say how the run ended, draw its figure, and tell the user."""
     if not (path / MANIFEST).exists():
         if exit_status:
@@ -69,12 +69,12 @@ def _close(path: Path, exit_status: int, reason: str | None, logs: Path) -> int:
             sys.stderr.write(
                 f"linerate: {status}: {reason}; {finished} of {folder.manifest().num_points_planned} points are in {path}\n"
             )
-    exit_status = _gated(path, exit_status)
+    exit_status = _gated(path, exit_status, output_format)
     _draw(path)
     return exit_status
 
 
-def _gated(path: Path, exit_status: int) -> int:
+def _gated(path: Path, exit_status: int, output_format: str) -> int:
     """Hold a run that ended well against the floors it was given, tell the user, and note in its manifest that one is missed."""
     folder = RunFolder(path)
     manifest = folder.manifest()
@@ -83,17 +83,18 @@ def _gated(path: Path, exit_status: int) -> int:
         return exit_status
     from bench.floor_file import read_floors
     from bench.gate_view import sentence, show
-    from bench.gating import gate_runs
+    from bench.gating import Floors, gate_runs
 
     try:
-        gated = gate_runs(read_floors(Path(gates).expanduser()), [path])
+        floors, system = read_floors(Path(gates).expanduser())
+        gated = gate_runs(Floors(floors=tuple(floors), system=system), [path])
     except ValueError as error:
         sys.stderr.write(f"linerate: gates={gates}: {error}; the measurement is complete\n")
         return exits.WRONG
-    show(gated)
+    show(gated, is_aside=output_format != "table")
     if not gated.gate.has_failed:
         return exit_status
-    manifest.status_reason = "; ".join(filter(None, (manifest.status_reason, sentence(gated))))
+    manifest.status_reason = "; ".join(filter(None, (manifest.status_reason, sentence(gated).rstrip("."))))
     manifest.exit_status = exits.WRONG
     folder.write_manifest(manifest)
     return exits.WRONG
@@ -150,7 +151,7 @@ def join(resolved: Resolved, output_format: str) -> int:
     assert resolved.identity is not None
     status, path = _measure(resolved, output_format)
     if path is not None:
-        status = _gated(path, status)
+        status = _gated(path, status, output_format)
         _draw(path)
     sys.stdout.flush()
     return status

@@ -237,7 +237,8 @@ class TestGate:
         floors = tmp_path / "floors.csv"
         asked = ["gate", str(base), "--ceiling", "0.9", "--min-size", "8MiB", "--write", str(floors)]
         assert main(asked) == 0
-        (floor,) = read_floors(floors)
+        (floor,), system = read_floors(floors)
+        assert system is not None and "1/1000" in system
         assert floor.longest_s == pytest.approx(1.5 * 8388608 / 49.5e6 / 0.9)
         assert floor.busbw_bytes_per_s == pytest.approx(0.9 * 49.5e6)
         assert "0.9" in floor.provenance and "optics" in floor.provenance
@@ -279,7 +280,22 @@ class TestGate:
         bad = str(write_run(tmp_path / "new", "bad", noisy_points(20, slower=1.5)))
         assert main(["gate", *good, bad, "--floors", str(floors)]) == 0
         assert main(["gate", *good, bad, "--floors", str(floors), "--misses", "1"]) == 1
-        assert main(["gate", good[0], bad, bad, "--floors", str(floors)]) == 1
+        worse = str(write_run(tmp_path / "new", "worse", noisy_points(21, slower=1.5)))
+        assert main(["gate", good[0], bad, worse, "--floors", str(floors)]) == 1
+        assert main(["gate", bad, bad, "--floors", str(floors)]) == 2, "each run counts once"
+
+    def test_floors_of_another_system_are_refused(
+        self, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        floors = tmp_path / "floors.csv"
+        assert main(["gate", "--baseline", str(base), "--tolerance", "0.1", "--write", str(floors)]) == 0
+        other = write_run(tmp_path / "runs", "other", noisy_points(2), time_scale=100.0)
+        capsys.readouterr()
+        assert main(["gate", str(other), "--floors", str(floors)]) == 2
+        said = capsys.readouterr().err
+        assert "1/1000" in said and "1/100," in said and "--anyway" in said
+        assert main(["gate", str(other), "--floors", str(floors), "--anyway"]) == 0
+        assert main(["gate", str(base), "--baseline", str(base), str(other), "--tolerance", "0.1"]) == 2
 
     def test_a_missing_point_is_a_miss(self, tmp_path: Path) -> None:
         base = write_run(tmp_path / "runs", "base", noisy_points(1))
@@ -318,7 +334,8 @@ class TestGate:
             "point,longest_time_s,floor_busbw_gbytes_per_s,bus_bytes,provenance\np,,2,4e9,contract\n",
             encoding="utf-8",
         )
-        (floor,) = read_floors(file)
+        (floor,), system = read_floors(file)
+        assert system is None
         assert math.isclose(floor.longest_s, 2.0)
 
 
