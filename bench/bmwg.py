@@ -45,6 +45,7 @@ VERIFIED_SOURCES: Final = ("forced", "logged")
 
 _BOUNDARY: Final = "Fabric DUT Boundary (class a): interface counters of the hosts"
 _ENDPOINT: Final = "endpoint software boundary (class c): clock around the call on every rank"
+_REPORTED: Final = "endpoint software boundary (class c), as the program that measured printed it"
 _DERIVED: Final = "not observed: derived from schedule and placement"
 
 NOT_REPORTED: Final = (
@@ -233,13 +234,14 @@ def _num_trials(record: Record) -> int:
 
 
 def _observation_points(record: Record) -> dict[str, str]:
+    endpoint = _ENDPOINT if record.reported is None else f"{_REPORTED}: {record.reported.statistic}"
     s_fabric = [] if record.fabric_bytes_per_rank is None else [_DERIVED]
     if record.counted_bytes_per_rank is not None:
         s_fabric.append(_BOUNDARY)
     return {
-        "time_s": _ENDPOINT,
-        "busbw_gbytes_per_s": _ENDPOINT,
-        "busbw_efficiency": f"{_ENDPOINT}; the line rate is configured, not observed",
+        "time_s": endpoint,
+        "busbw_gbytes_per_s": endpoint,
+        "busbw_efficiency": f"{endpoint}; the line rate is configured, not observed",
         "s_fabric": "; ".join(s_fabric),
     }
 

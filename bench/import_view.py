@@ -30,7 +30,8 @@ def show(found: ImportedRun, *, is_brief: bool) -> None:
     )
     text = (
         f"{found.source}: {log.format}, {len(log.tables)} table{'s' if len(log.tables) != 1 else ''}, {found.num_records} points, "
-        f"{lines} lines, {unread.get('num_not_understood', 0)} of them not understood{state} -> {where}"
+        f"{lines} lines, {unread.get('num_not_understood', 0)} of them not understood"
+        f"{_counted(len(log.warnings), 'warning')}{state} -> {where}"
     )
     console.print(text, markup=False, soft_wrap=True)
     if is_brief:
@@ -54,6 +55,10 @@ def show(found: ImportedRun, *, is_brief: bool) -> None:
     console.print(f"Next: linerate report {where}", markup=False, soft_wrap=True)
 
 
+def _counted(count: int, what: str) -> str:
+    return f", {count} {what}{'s' if count != 1 else ''}" if count else ""
+
+
 def _shown(path: Path) -> str:
     """A path as one would type it here."""
     path = path.absolute()
@@ -62,7 +67,8 @@ def _shown(path: Path) -> str:
 
 def show_failed(log: Path, reason: str) -> None:
     """One log of several that could not be imported."""
-    _console().print(f"{log}: not imported: {reason}", markup=False, soft_wrap=True)
+    said = reason.removeprefix(str(log)).lstrip()
+    _console().print(f"{log}: not imported: {said}", markup=False, soft_wrap=True)
 
 
 def _console() -> Console:

@@ -58,6 +58,10 @@ def import_log(
     Raises:
         ValueError: no such file, no row in it, or a folder that is somebody else's.
     """
+    if (source / MANIFEST).is_file():
+        raise ValueError(
+            f"{source} is a run folder already: report, compare and the other verbs take it as it is"
+        )
     try:
         content = content_of(source)
     except OSError as error:
@@ -95,6 +99,25 @@ def import_log(
     )
 
 
+def out_folders(logs: Sequence[Path], out: Path) -> list[Path]:
+    """A folder below ``out`` for each of several logs, in the shortest form under which they differ.
+
+    The name of the file without its ending, with it, then with the folders it lies in: 100 logs that are all called bench.log
+    have folders that tell them apart. The same file named twice has one folder.
+    """
+    paths = [log.absolute() for log in logs]
+    for depth in range(1, max((len(path.parts) for path in paths), default=1) + 1):
+        for has_ending in (False, True):
+            ends = [path.name if has_ending else path.stem for path in paths]
+            names = [
+                _safe("-".join((*path.parts[-depth:-1], end)), most=200)
+                for path, end in zip(paths, ends, strict=True)
+            ]
+            if len(set(names)) == len(set(paths)):
+                return [out / name for name in names]
+    return [out / f"{_safe(path.stem)}-{number}" for number, path in enumerate(paths, start=1)]
+
+
 def _write_records(
     folder: RunFolder, records: Sequence[tuple[Record, tuple[tuple[float, ...], ...]]]
 ) -> None:
@@ -127,9 +150,9 @@ def _nothing_in(source: Path, log: ForeignLog) -> str:
     )
 
 
-def _safe(stem: str) -> str:
-    """A file name of letters, digits, dot, dash and underscore."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._")[:80] or "log"
+def _safe(stem: str, most: int = 80) -> str:
+    """A file name of letters, digits, dot, dash and underscore; of a long one the end, where names of jobs differ."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", stem).strip("._")[-most:].lstrip("._-") or "log"
 
 
 def _make_way(path: Path, digest: str) -> None:

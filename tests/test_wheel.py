@@ -21,6 +21,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_configuration_lies_inside_the_package_and_tests_stay_out(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
+    assert {"analysis/report/templates/page.html.j2", "analysis/notebooks/first_look.ipynb"} <= set(names)
     assert "bench/conf/config.yaml" in names and "bench/conf/transceiver/800g-osfp-dr8.yaml" in names
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"bench", "analysis"}
@@ -44,5 +45,7 @@ def test_it_runs_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
     assert status == 0, said
     manifest, summary = only_run(work)
     assert manifest.status == "complete" and len(summary) == 1
+    status, said = run([*entry, "report", "runs/latest"], work, PYTHONPATH=str(target))
+    assert status == 0 and "<svg" in (work / "runs" / "latest" / "report.html").read_text(encoding="utf-8"), said
     status, said = run([*entry, "catalog", "800g", "dr8"], work, PYTHONPATH=str(target))
     assert status == 0 and "800g-osfp-dr8" in said

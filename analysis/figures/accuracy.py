@@ -138,7 +138,7 @@ def _caption(
     known: pd.DataFrame, ratio: Floats, has_interval: NDArray[np.bool_], is_outside: NDArray[np.bool_]
 ) -> str:
     parts = [
-        f"Over {words.counted(len(known), 'point')} the measured busbw is {np.median(ratio):.2f} of the predicted one in the median"
+        f"At {words.counted(len(known), 'point')} the measured busbw lies between {ratio.min():.2f} and {ratio.max():.2f} of the predicted one"
     ]
     if has_interval.any():
         number = int(has_interval.sum())

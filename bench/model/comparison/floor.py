@@ -90,7 +90,7 @@ def floors_from_baseline(
     for key, times_s in baseline_s.items():
         logs = np.log(_durations(key, times_s))
         number, spread = len(logs), float(logs.std(ddof=1))
-        if spread == 0:
+        if min(times_s) == max(times_s):
             raise ValueError(
                 f"{key} of the base: {number} starts with the same time to the last digit, as copies of one run have; take runs "
                 "of their own, or give a tolerance of your own"

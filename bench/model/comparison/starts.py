@@ -2,12 +2,16 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from bench.model.comparison.arm import Arm
 from bench.model.comparison.power import start_multiple
 from bench.model.interval import Series
+
+ARITHMETIC: Final = 1e-12
+"""Logarithms of durations differ by more, or not at all: far above the rounding of float64, far below that of any clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +113,8 @@ def _tests(olds: Series, news: Series, least: tuple[float, float]) -> list[tuple
 
 
 def _variance(logs: Series) -> float:
-    return float(logs.var(ddof=1))
+    """0 where the values agree but for the arithmetic."""
+    return float(logs.var(ddof=1)) if float(np.ptp(logs)) > ARITHMETIC else 0.0
 
 
 def _rounding_variance(arm: Arm) -> float:
