@@ -43,6 +43,34 @@ def num_hosts_of(table: ForeignTable) -> int | None:
     return len(hosts)
 
 
+def out_of_bounds(table: ForeignTable) -> str | None:
+    """What a footer says of wrong values. Layouts before 2022 have residuals in their rows, so that no row is told apart."""
+    if not table.out_of_bounds:
+        return None
+    return f"{table.program or 'a table'} counts {table.out_of_bounds} values out of bounds, in rows that are not told"
+
+
+def table_entry(table: ForeignTable) -> dict[str, Any]:
+    """What the manifest and import.json say of a table: everything but its points and devices."""
+    return {
+        "program": table.program,
+        "family": table.family,
+        "layout": table.layout,
+        "num_ranks": table.num_ranks,
+        "num_ranks_source": table.num_ranks_source,
+        "num_hosts": num_hosts_of(table),
+        "num_rows": len(table.points),
+        "settings": dict(table.settings),
+        "versions": dict(table.versions),
+        "out_of_bounds": table.out_of_bounds,
+        "average_busbw_gbytes_per_s": table.average_busbw_gbytes_per_s,
+        "is_complete": table.is_complete,
+        "why_partial": table.why_partial,
+        "started": table.started,
+        "ended": table.ended,
+    }
+
+
 def _network(table: ForeignTable, config: BenchConfig | None, notes: list[str]) -> Network | None:
     """What the named optics and fabric give the ranks of a table; None where not named, or where they do not fit."""
     if config is None or table.num_ranks is None:
@@ -69,9 +97,9 @@ def records_of(
     found = []
     seen: Counter[tuple[Any, ...]] = Counter()
     first_settings: dict[str, dict[str, Any]] = {}
-    several_sizes = len({table.group_ranks or table.num_ranks for table in tables}) > 1
+    several_sizes = len({table.group_ranks or table.num_ranks for table in tables if table.points}) > 1
     for number, table in enumerate(tables, start=1):
-        network = _network(table, config, notes)
+        network = _network(table, config, notes) if table.points else None
         for point in table.points:
             table_warnings = _table_warnings(number, table, point, first_settings)
             for reading in point.readings:
@@ -81,7 +109,7 @@ def records_of(
                     *(point.measure_pass, num_ranks, point.printed_bytes, table.library),
                 )
                 seen[key] += 1
-                suffix = f".n{num_ranks}" if several_sizes else ""
+                suffix = f".n{num_ranks}" if several_sizes and num_ranks is not None else ""
                 suffix += f".root{point.root}" if point.root is not None and point.root > 0 else ""
                 suffix += f".{seen[key]}" if seen[key] > 1 else ""
                 record = _record(table, point, reading, network, seen[key], suffix, table_warnings)

@@ -42,7 +42,8 @@ def show(found: ImportedRun, *, is_brief: bool) -> None:
     _more(console, len(log.warnings), "warnings")
     others = log.lines.get(OTHER_PROGRAM, 0)
     if others:
-        console.print(f"  {others} lines were printed by other programs", markup=False)
+        verb = "lines were" if others != 1 else "line was"
+        console.print(f"  {others} {verb} printed by other programs", markup=False)
     not_understood = [left for left in log.unread if left.reason != OTHERS]
     for unread_lines in not_understood[:MOST_SHOWN]:
         first, last = unread_lines.first_line, unread_lines.last_line

@@ -14,7 +14,7 @@ from typing import Any, Final
 import bench
 from bench import exits
 from bench.config import BenchConfig
-from bench.foreign_records import num_hosts_of, records_of, with_ranks
+from bench.foreign_records import num_hosts_of, out_of_bounds, records_of, table_entry, with_ranks
 from bench.importers.foreign import ForeignLog, ForeignTable
 from bench.importers.nccl_text import NO_ROW
 from bench.importers.reader import content_of, read_content
@@ -58,26 +58,27 @@ def import_log(
     Raises:
         ValueError: no such file, no row in it, or a folder that is somebody else's.
     """
-    if (source / MANIFEST).is_file():
-        raise ValueError(
-            f"{source} is a run folder already: report, compare and the other verbs take it as it is"
-        )
     try:
+        if source.is_dir() and (source / MANIFEST).is_file():
+            raise ValueError(
+                f"{source} is a run folder already: report, compare and the other verbs take it as it is"
+            )
         content = content_of(source)
     except OSError as error:
         raise ValueError(f"{source} cannot be read: {error.strerror}") from error
     log = read_content(content, source)
     digest = hashlib.sha256(content).hexdigest()
     del content  # a log of 1 GB is not kept beside its tables
-    tables = [with_ranks(table, num_ranks) for table in log.tables if table.points]
-    if not tables:
+    tables = tuple(with_ranks(table, num_ranks) for table in log.tables)
+    log = dataclasses.replace(log, tables=tables)
+    if not any(table.points for table in tables):
         raise ValueError(_nothing_in(source, log))
     path = out or run_dir / f"import-{_safe(source.stem)}-{digest[:8]}"
     _make_way(path, digest)
     settled = None if config is None else settle_external(config)
     notes = [] if num_ranks is None else _unused(tables, num_ranks)
     records = records_of(tables, settled, notes)
-    manifest = _manifest(source, digest, log, tables, settled, records, path.name)
+    manifest = _manifest(source, digest, log, settled, records, path.name)
     try:
         folder = RunFolder.create(path.parent, path.name, manifest, is_newest=out is None)
         _write_records(folder, records)
@@ -132,7 +133,7 @@ def _write_records(
 
 def _unused(tables: Sequence[ForeignTable], num_ranks: int) -> list[str]:
     """What is said of a number of ranks that a log contradicts."""
-    told = {table.num_ranks: table.num_ranks_source for table in tables}
+    told = {table.num_ranks: table.num_ranks_source for table in tables if table.points}
     return [
         f"--num-ranks {num_ranks} does not count for tables of {told_ranks} ranks ({source}): the log tells them"
         for told_ranks, source in told.items()
@@ -175,23 +176,24 @@ def _manifest(
     source: Path,
     digest: str,
     log: ForeignLog,
-    tables: Sequence[ForeignTable],
     config: BenchConfig | None,
     records: Sequence[tuple[Record, Any]],
     run_id: str,
 ) -> RunManifest:
-    first = tables[0]
-    sizes = {table.num_ranks for table in tables}
-    hosts = {num_hosts_of(table) for table in tables}
-    partial = [text for table in log.tables if not table.is_complete and (text := table.why_partial)]
+    tables = log.tables
+    measured = [table for table in tables if table.points]
+    first = measured[0]
+    sizes = {table.num_ranks for table in measured}
+    hosts = {num_hosts_of(table) for table in measured}
+    partial = [text for table in tables if not table.is_complete and (text := table.why_partial)]
     has_wrong = any(record.status != "complete" for record, _ in records)
-    out_of_bounds = [text for table in tables if (text := _out_of_bounds(table))]
+    bounds = [text for table in tables if (text := out_of_bounds(table))]
     reason = f"the log is partial: {'; '.join(dict.fromkeys(partial))}" if partial else None
     if reason is None and has_wrong:
         reason = "the log counts wrong elements, or has a row without a time"
-    elif reason is None and out_of_bounds:
-        reason = "; ".join(dict.fromkeys(out_of_bounds))
-    has_wrong = has_wrong or bool(out_of_bounds)
+    elif reason is None and bounds:
+        reason = "; ".join(dict.fromkeys(bounds))
+    has_wrong = has_wrong or bool(bounds)
     status = "interrupted" if partial else "failed" if has_wrong else "complete"
     names = list(dict.fromkeys(device.host for table in tables for device in table.devices if device.host))
     return RunManifest(
@@ -227,37 +229,10 @@ def _manifest(
             "format": log.format,
             "lines": dict(log.lines),
             "num_not_understood": sum(u.last_line - u.first_line + 1 for u in log.unread if u.excerpt),
-            "tables": [_table_entry(table) for table in tables],
+            "tables": [table_entry(table) for table in tables],
             "warnings": [dataclasses.asdict(warned) for warned in log.warnings],
         },
     )
-
-
-def _out_of_bounds(table: ForeignTable) -> str | None:
-    """What a footer says of wrong values. Layouts before 2022 have residuals in their rows, so that no row is told apart."""
-    if not table.out_of_bounds:
-        return None
-    return f"{table.program or 'a table'} counts {table.out_of_bounds} values out of bounds, in rows that are not told"
-
-
-def _table_entry(table: ForeignTable) -> dict[str, Any]:
-    return {
-        "program": table.program,
-        "family": table.family,
-        "layout": table.layout,
-        "num_ranks": table.num_ranks,
-        "num_ranks_source": table.num_ranks_source,
-        "num_hosts": num_hosts_of(table),
-        "num_rows": len(table.points),
-        "settings": dict(table.settings),
-        "versions": dict(table.versions),
-        "out_of_bounds": table.out_of_bounds,
-        "average_busbw_gbytes_per_s": table.average_busbw_gbytes_per_s,
-        "is_complete": table.is_complete,
-        "why_partial": table.why_partial,
-        "started": table.started,
-        "ended": table.ended,
-    }
 
 
 def _report(log: ForeignLog) -> dict[str, Any]:
@@ -266,7 +241,7 @@ def _report(log: ForeignLog) -> dict[str, Any]:
         "lines": dict(log.lines),
         "unread": [dataclasses.asdict(unread) for unread in log.unread],
         "warnings": [dataclasses.asdict(warned) for warned in log.warnings],
-        "tables": [_table_entry(table) for table in log.tables],
+        "tables": [table_entry(table) for table in log.tables],
     }
 
 

@@ -1,7 +1,7 @@
 """Whether a comparison of two runs keeps its promises: false alarms, differences found, intervals, floors.
 
-Everything is simulated from fixed seeds, so every run prints the same tables; nothing is measured, and any machine will do.
-It takes about six minutes of one processor; --parts chooses.
+Everything is simulated from fixed seeds, so every run prints the same tables; nothing is measured, and any
+machine will do. It takes about a quarter of an hour of one processor; --parts chooses.
 """
 
 import argparse
@@ -56,7 +56,8 @@ class Kind:
     """A way for iterations to vary.
 
     Attributes:
-        trend: straight, from the first sample to the last, so much of the duration either way (standard deviation).
+        trend: straight, from the first sample to the last, so much of the duration either way (standard
+            deviation).
         is_promised: not where neighbours are more alike than AR(1) of 0.5, or alike behind noise.
     """
 
@@ -178,7 +179,7 @@ def print_iteration_methods(num_pairs: int, num_series: int) -> None:
     print(
         "Coverage of the 95 % interval of the ratio of two equal systems; and how often a slow-down by 5 % of one point among "
         f"{NUM_POINTS} is found ({num_series // 5} pairs). *Blocks drawn*: percentiles of 999 draws of blocks, as long as the "
-        "inflation; draws cannot resolve the 0.24 % of one point among 21.\n"
+        f"inflation; draws cannot resolve the {AMONG:.2%} of one point among {NUM_POINTS}.\n"
     )
     print_table(["iterations", "samples", *methods], rows)
 
@@ -545,7 +546,7 @@ def print_coverage(num_pairs: int, num_series: int) -> None:
     """95 % intervals of the ratio, and the false alarms of one point."""
     rows = []
     for kind in KINDS:
-        for length in (21, 50, 200):
+        for length in (6, 21, 50, 200):
             base, new = _series(kind, REPORTING, 2 * num_series, length).reshape(2, num_series, length)
             rows.append([kind.title, length, *_of_intervals(zip(base, new, strict=True))])
     for name, factor in (("log-normal 3 %, new 10 %", 0.1), ("log-normal 3 %, new 0.3 %", 0.003)):
@@ -562,7 +563,7 @@ def print_coverage(num_pairs: int, num_series: int) -> None:
     print(f"## Intervals of one start of each side (seed {REPORTING})\n")
     print(
         f"The 95 % interval of the ratio of equal systems: coverage, mean width; and of 1000 such points how many have a p-value "
-        f"below 5 % and below {AMONG:.2%} ({num_series} pairs; nominal are 50 and 2.4). In italics: neighbours more alike than "
+        f"below 5 % and below {AMONG:.2%} ({num_series} pairs; nominal are 50 and {1000 * AMONG:.1f}). In italics: neighbours more alike than "
         "promised.\n"
     )
     print_table(["iterations", "samples", "coverage", "width", "p < 5 %", f"p < {AMONG:.2%}"], rows)

@@ -47,6 +47,11 @@ PREFIXES = {
     "ts": "Jan 05 10:00:00 ",
     "seconds": "[    12.345678] ",
     "colour": "\x1b[32m\x1b[1m",
+    "SkyPilot": "(worker1, rank=1, pid=2769, ip=10.100.10.12) ",
+    "Ray and a tag": "(head, rank=0, pid=3808) [1,0]<stdout>:",
+    "torchrun": "[default0]:",
+    "logger": "2026-01-05 10:00:00,123 - INFO - ",
+    "logger with a name": "INFO:nccl.runner: ",
 }
 
 
@@ -275,13 +280,24 @@ def test_a_header_after_rows_begins_a_new_table_of_the_same_job() -> None:
     assert (second.num_ranks, second.program, second.settings) == (8, "all_reduce_perf", first.settings)
 
 
-def test_a_test_that_printed_no_row_is_no_table_but_is_named() -> None:
+def test_a_test_that_printed_no_row_is_an_empty_table_and_named() -> None:
     died = "".join(layouts.current().partition("       size")[0].splitlines(keepends=True)[:-1])
-    text = died + layouts.current(Job(num_ranks=4))
-    log = read_text(text)
-    assert_accounted(log, text)
-    assert [table.num_ranks for table in log.tables] == [4]
-    assert (log.warnings[0].line, "no row" in log.warnings[0].text) == (1, True)
+    for text, at in ((died + layouts.current(Job(num_ranks=4)), 0), (layouts.current() + died, 1)):
+        log = read_text(text)
+        assert_accounted(log, text)
+        assert [bool(table.points) for table in log.tables] == [at == 1, at == 0]
+        assert not log.tables[at].is_complete and log.tables[at].program == "all_reduce_perf"
+        assert "printed no row" in (log.tables[at].why_partial or "")
+        assert "no row" in log.warnings[0].text
+
+
+def test_processes_that_print_at_the_same_time_leave_no_empty_table() -> None:
+    """Every one of them ends, so that none printed no row; whose row is whose is not told."""
+    lines = layouts.current(Job(num_ranks=1, num_hosts=1)).splitlines(keepends=True)
+    at = next(index for index, line in enumerate(lines) if "out-of-place" in line)
+    log = read_text("".join([*lines[:at], *lines[:at], *lines[at:], *lines[at:]]))
+    assert sum(len(table.points) for table in log.tables) == 2 * len(layouts.SIZES)
+    assert all(table.points and table.is_complete for table in log.tables)
 
 
 @pytest.mark.parametrize(
@@ -416,7 +432,7 @@ def test_no_damage_breaks_the_reading_or_its_accounts() -> None:
         log = read_text(text)
         assert_accounted(log, text if "\n" in text else text.replace("\r", "\n"))
         for table in log.tables:
-            assert table.points or table.family == "osu"
+            assert table.points or not table.is_complete or table.family == "osu"
             for point in table.points:
                 for reading in point.readings:
                     assert reading.time_s is None or 0 < reading.time_s.value < float("inf")

@@ -13,6 +13,7 @@ from typing import Final
 from bench.importers.foreign import Device
 from bench.importers.nccl_names import NCCOM_COLLECTIVES, PROGRAMS, UNKNOWN
 from bench.importers.program_names import library_version
+from bench.importers.redaction import without_secrets
 from bench.importers.rounding import is_number
 
 _SETTING: Final = re.compile(r"([A-Za-z_][A-Za-z_ ]*?):?\s+(-?\d{1,20})(?:\((\w+)\))?(?=\s|$)")
@@ -29,6 +30,9 @@ _SENTENCES: Final = {
     "parallel init enabled": "parallel_init",
 }
 _SKIPPED: Final = re.compile(r"skips first (\d{1,9}) iterations")
+
+MAX_NAME_CHARS: Final = 80
+"""Of a GPU, and of a sentence on a setting: more than any has."""
 
 _VERSION: Final = re.compile(r"(nccl-tests|rccl-tests) version (\S+)|nccl-(headers|library)=(\d{4,9})")
 _NCCL_VERSION: Final = re.compile(r"\bNCCL version (\d+\.\d+\.\d+\w*)(?:\+(?:cuda|hip)([\d.]+))?")
@@ -96,7 +100,7 @@ def sentence_of(text: str) -> dict[str, int | float | str]:
     found = _SENTENCE.search(text)
     if found is None:
         return {}
-    name, sentence = _SENTENCES[found[1].lower()], found[2].strip()
+    name, sentence = _SENTENCES[found[1].lower()], without_secrets(found[2].strip()[:MAX_NAME_CHARS])
     settings: dict[str, int | float | str] = {name: 1}
     if name == "blocking":  # -z 1, 2; the sentence itself for others
         settings[name] = 2 if "no barrier" in sentence else 1 if "barrier" in sentence else sentence
@@ -136,7 +140,7 @@ def device_of(text: str) -> Device | None:
             host=host,
             device=int(device),
             bus_id=bus_id,
-            name=name.strip() or None,
+            name=_name(name),
         )
     if found := _NCCL1_DEVICE.match(text):
         rank, device, bus_id, name = found.groups()
@@ -147,9 +151,14 @@ def device_of(text: str) -> Device | None:
             host=None,
             device=int(device),
             bus_id=bus_id,
-            name=name.strip() or None,
+            name=_name(name),
         )
     return None
+
+
+def _name(text: str) -> str | None:
+    """Of a GPU; another process may have printed behind it."""
+    return without_secrets(text.strip()[:MAX_NAME_CHARS]) or None
 
 
 def is_cut_device(text: str) -> bool:

@@ -150,7 +150,8 @@ class Started:
     def without_rows(self) -> ForeignTable:
         """A test that began and of which nothing else is known."""
         family = "rccl-tests" if self.is_rccl else "nccl-tests"
-        listed = self.devices.num_ranks()
+        # Without a header behind it, nobody knows whether the list of devices is whole.
+        listed = None if self.columns is None else self.devices.num_ranks()
         return ForeignTable(
             program=self.program,
             family=family,

@@ -83,7 +83,7 @@ def test_two_modes_in_other_shares_by_chance_are_no_difference() -> None:
 @pytest.mark.parametrize("phi", [0.0, 0.5], ids=["independent", "AR(1) 0.5"])
 @pytest.mark.parametrize("length", [21, 100])
 def test_equal_points_are_seldom_called_different(length: int, phi: float) -> None:
-    """At most 5 % of 150 at 5 %, and 15 would be seen once in 100 times; at the threshold of one among 21 hardly any."""
+    """At most 5 % of 150 at 5 %, where 15 would be seen once in 100 times; among 21 hardly any."""
     p_values = [
         compare_iterations(base, new, 0.95).p_value for base, new in noise(length, 150, 2, length, phi=phi)
     ]

@@ -12,12 +12,15 @@ class Arm:
     """One point of one side.
 
     Attributes:
-        starts_s: for each start of the processes its samples (slowest rank of each iteration, seconds) in the order of
-            measurement; shape (num_starts,) of (num_samples,). One number alone is what another program reported.
-        rounding_s: for each start the lowest and the highest value that would have been printed alike; empty: all exact.
+        starts_s: for each start of the processes its samples (slowest rank of each iteration, seconds) in the
+            order of measurement; shape (num_starts,) of (num_samples,). One number alone is what another
+            program reported.
+        rounding_s: for each start the lowest and the highest value that would have been printed alike; empty:
+            all exact.
 
     Raises:
-        ValueError: no start, one without samples, a duration that is not positive and finite, or rounding that does not fit.
+        ValueError: no start, one without samples, a duration that is not positive and finite, or rounding
+            that does not fit.
     """
 
     starts_s: tuple[Series, ...]
@@ -67,7 +70,7 @@ class Arm:
         return all(len(samples_s) > 1 for samples_s in self.starts_s)
 
     def rounding(self) -> tuple[float, float]:
-        """How far the mean of ln(value) over the starts may lie (down, up) from the true one because values were rounded."""
+        """How far rounding may have moved the mean of ln(value) over the starts: (down, up)."""
         if not self.rounding_s:
             return 0.0, 0.0
         low_s, high_s = np.array(self.rounding_s).T

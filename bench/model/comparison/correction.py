@@ -8,9 +8,10 @@ import numpy as np
 def corrected(p_values: Sequence[float]) -> tuple[float, ...]:
     """Holm's adjusted p-values, in the order given.
 
-    With p_(1) <= ... <= p_(m): the largest of (m + 1 - j) p_(j) over j <= i, at most 1. Calling different what is at most
-    0.05 calls any of the unchanged points different in at most 5 % of all comparisons, whichever points changed and however
-    the points depend on one another: a start that is slow as a whole is slow at every point, so they do.
+    With p_(1) <= ... <= p_(m): the largest of (m + 1 - j) p_(j) over j <= i, at most 1. Calling different
+    what is at most 0.05 calls any of the unchanged points different in at most 5 % of all comparisons,
+    whichever points changed and however the points depend on one another: a start that is slow as a whole is
+    slow at every point, so they do.
 
     Shape: (num_points,) to (num_points,).
     Raises:

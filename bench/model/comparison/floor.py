@@ -10,8 +10,8 @@ import numpy as np
 from bench.model.comparison.power import ERROR_RATE
 
 MIN_STARTS: Final = 3
-"""Of a prediction bound. Two starts have one degree of freedom: among 21 points the bound is then 160 standard deviations
-away, which is a bound in name only; with 3 it is 17, with 5 it is 6."""
+"""Of a prediction bound. Two starts have one degree of freedom: among 21 points the bound is then 160
+standard deviations away, which is a bound in name only; with 3 it is 17, with 5 it is 6."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,18 +58,21 @@ def floors_from_baseline(
     bus_bytes: Mapping[str, float] | None = None,
     error_rate: float = ERROR_RATE,
 ) -> tuple[Floor, ...]:
-    """What the next start of the same system stays below, at all points together in 1 - ``error_rate`` of all runs.
+    """What the next start of the same system stays below at all points in 1 - ``error_rate`` of all runs.
 
-    With x = ln(median of a start), m starts, their mean and standard deviation s, and a = error_rate / number of points:
+    With x = ln(median of a start), m starts, their mean and standard deviation s, and a = error_rate / number
+    of points:
 
         ln longest_s = mean + t(1 - a, m - 1 degrees of freedom) s sqrt(1 + 1 / m),
 
-    the one-sided prediction bound of one more value; busbw is the reciprocal of time, so this is its lower bound. The
-    tolerance is thus what the system itself does from start to start, and tightens with more starts.
+    the one-sided prediction bound of one more value; busbw is the reciprocal of time, so this is its lower
+    bound. The tolerance is thus what the system itself does from start to start, and tightens with more
+    starts.
 
-    Shape: key to one median time per start of the processes, in seconds; at least `MIN_STARTS` for every point.
+    Shape: key to one median time per start of the processes, in seconds; at least `MIN_STARTS` of each.
     Raises:
-        ValueError: no points, one with too few starts or the same time in all of them, a time that is none; names the points.
+        ValueError: no points, one with too few starts or the same time in all of them, a time that is none;
+            names the points.
     Source:
         Hahn 1970, Journal of Quality Technology 2(3) and 2(4), prediction intervals of a normal distribution.
     """
@@ -134,7 +137,7 @@ def floor_from_tolerance(
 def floor_from_ceiling(
     key: str, ceiling_s: float, *, share: float, ceiling: str, bus_bytes: float | None = None
 ) -> Floor:
-    """A share of the derived ceiling of busbw: longest_s = ceiling_s / share. The share is the user's; none is assumed.
+    """A share, which the user names, of the derived ceiling of busbw: longest_s = ceiling_s / share.
 
     Args:
         ceiling_s: the shortest time that optics and fabric allow.
@@ -160,7 +163,8 @@ def floor_from_ceiling(
 def require_reachable(floors: Sequence[Floor], ceilings_s: Mapping[str, float]) -> None:
     """Refuse floors above their ceiling, whatever they were derived from.
 
-    ``ceilings_s``: the shortest time that optics and fabric allow, by key; points without one are not checked.
+    ``ceilings_s``: the shortest time that optics and fabric allow, by key; points without one are not
+    checked.
 
     Raises:
         ValueError: a floor that asks for less time than that; names the points.

@@ -14,7 +14,8 @@ class GatedPoint:
 
     Attributes:
         times_s: one per run; None: the run does not have the point.
-        num_misses: runs that took longer than the floor allows, or do not have the point although they should.
+        num_misses: runs that took longer than the floor allows, or do not have the point although they
+            should.
     """
 
     floor: Floor
@@ -55,13 +56,14 @@ def gate(
 ) -> Gate:
     """Hold every run against every floor; a point fails where at least k of the m runs miss its floor.
 
-    A run misses a floor with a time above it, and without a (positive, finite) time: what was not measured has not passed.
+    A run misses a floor with a time above it, and without a (positive, finite) time: what was not measured
+    has not passed.
 
-    k is m // 2 + 1 unless told otherwise, a majority: one odd run of three, which a neighbour's job can cause, does not fail
-    a sound system, and a system that misses its floor in most runs does not pass because one of them was lucky, as it does
-    where any run may pass. If a sound system misses a floor in a share q of its runs, it fails in at most m q / k of all gates
-    (Markov's inequality; less than 2 q for a majority), however the runs depend on one another, and in about 3 q**2 for 2 of
-    3 independent ones.
+    k is m // 2 + 1 unless told otherwise, a majority: one odd run of three, which a neighbour's job can
+    cause, does not fail a sound system, and a system that misses its floor in most runs does not pass because
+    one of them was lucky, as it does where any run may pass. If a sound system misses a floor in a share q of
+    its runs, it fails in at most m q / k of all gates (Markov's inequality; less than 2 q for a majority),
+    however the runs depend on one another, and in about 3 q**2 for 2 of 3 independent ones.
 
     Args:
         runs_s: for each run the median time of each point, in seconds, by key.

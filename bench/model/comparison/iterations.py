@@ -1,4 +1,4 @@
-"""`compare_iterations`: one start of the processes against one other, by their iterations. No start-to-start variation in it."""
+"""`compare_iterations`: one start of each side by its iterations; how starts differ is not in it."""
 
 import math
 from collections.abc import Callable
@@ -11,20 +11,22 @@ from bench.model.comparison.power import iteration_multiple
 from bench.model.interval import LAG_SHARE, Series
 
 MIN_SAMPLES: Final = 6
-"""Per side. With fewer, even complete separation has a p-value above 5 %, as the interval of a median has no 95 %."""
+"""Per side. From here on false alarms were simulated and are as rare as promised
+(docs/measured/comparison.md); with fewer, the autocorrelation of neighbours would rest on less than 5 pairs
+of them."""
 
 MOST_QUANTILES: Final = 2048
-"""Longer series are represented by so many quantiles where ratios are searched. At a million samples that moves a ratio by
-3 % of its standard error (with 1024 by 14 %), and the search takes milliseconds."""
+"""Longer series are represented by so many quantiles where ratios are searched. At a million samples that
+moves a ratio by 3 % of its standard error (with 1024 by 14 %), and the search takes milliseconds."""
 
 MOST_BATCHES: Final = 4096
-"""Longer series are cut into so many batches where their autocorrelation is summed; the variance of a sum does not change by
-that, and a slow drift of a million samples would cost minutes otherwise."""
+"""Longer series are cut into so many batches where their autocorrelation is summed; the variance of a sum
+does not change by that, and a slow drift of a million samples would cost minutes otherwise."""
 
 FURTHEST: Final = 0.45
-"""Distances to the ratio are read off the pairs as far as their 5 % and 95 % quantiles, and grow in proportion beyond. Pairs
-further out are those of a few extreme samples. A mode of 6 % of the samples or more makes up over 5 % of the pairs on each
-side, so it is within."""
+"""Distances to the ratio are read off the pairs as far as their 5 % and 95 % quantiles, and grow in
+proportion beyond. Pairs further out are those of a few extreme samples. A mode of 6 % of the samples or more
+makes up over 5 % of the pairs on each side, so it is within."""
 
 RESOLUTION: Final = 1e-9
 """Of logarithms of ratios; the search is finer, and no clock is as fine."""
@@ -70,8 +72,9 @@ class IterationNoise:
         pairs: logarithms of all ratios. centre: their median.
         standard_error: of the share of pairs above a ratio.
         freedom: degrees of freedom of standard_error where it makes a threshold.
-        fluctuation: those that its scatter from run to run corresponds to: freedom / (2 inflation), for the inflation is
-            estimated too, and scatters more the larger it is; chosen so that `detectable_ratio` holds.
+        fluctuation: those that its scatter from run to run corresponds to: freedom / (2 inflation), for the
+            inflation is estimated too, and scatters more the larger it is; chosen so that `detectable_ratio`
+            holds.
     """
 
     pairs: Pairs
@@ -81,7 +84,7 @@ class IterationNoise:
     fluctuation: float
 
     def distance(self, share: float, *, upwards: bool) -> float:
-        """From the centre to where the share of pairs has changed by ``share``, which may exceed `FURTHEST`."""
+        """From the centre to where the share of pairs has changed by so much, be it above `FURTHEST`."""
         within = min(share, FURTHEST)
         if upwards:
             end = self.pairs.edge(lambda q: self.pairs.share_above(q) >= 0.5 - within)
@@ -90,7 +93,7 @@ class IterationNoise:
         return (abs(end - self.centre) + RESOLUTION) * share / within
 
     def share_of(self, distance: float, *, upwards: bool) -> float:
-        """The inverse of `distance` beyond `FURTHEST`; 1/2, as for complete separation, where pairs do not scatter."""
+        """The inverse of `distance` beyond `FURTHEST`; 1/2 where pairs do not scatter."""
         furthest = self.distance(FURTHEST, upwards=upwards)
         return FURTHEST * distance / furthest if furthest > 2 * RESOLUTION else 0.5
 
@@ -113,26 +116,29 @@ class IterationRatio:
 def compare_iterations(base_s: Series, new_s: Series, confidence: float) -> IterationRatio:
     """The typical ratio of a new duration to one of the base, with an interval and a test.
 
-    The ratio r is the median over all pairs of one new and one base sample (Hodges and Lehmann, on logarithms). With P(q)
-    the share of pairs whose ratio exceeds q, P(r) = 1/2, and
+    The ratio r is the median over all pairs of one new and one base sample (Hodges and Lehmann, on
+    logarithms). With P(q) the share of pairs whose ratio exceeds q, P(r) = 1/2, and
 
         interval  |P(q) - 1/2| <= t se       p-value  of t = |P(1) - 1/2| / se,
 
-    two-sided, Student's t. P cannot leave 0 to 1, while differences know no bound: beyond `FURTHEST` a distance from r,
-    in logarithms, grows in proportion to its share. se is that of P where both sides are equal, from samples aligned by r: P
-    is the mean of the placements of either side among the other, so se**2 = v (var_base / num_base + var_new / num_new) with
-    the variances of placements, never below 1/12 (ties), and v the inflation by autocorrelation (`_inflation`). That is the
-    closed form of drawing blocks of iterations infinitely often, with blocks as long as the autocorrelation asks; drawing
-    them has no p-value as small as one among 200 points must be.
+    two-sided, Student's t. P cannot leave 0 to 1, while differences know no bound: beyond `FURTHEST` a
+    distance from r, in logarithms, grows in proportion to its share. se is that of P where both sides are
+    equal, from samples aligned by r: P is the mean of the placements of either side among the other, so se**2
+    = v (var_base / num_base + var_new / num_new) with the variances of placements, never below 1/12 (ties),
+    and v the inflation by autocorrelation (`_inflation`). That is the closed form of drawing blocks of
+    iterations infinitely often, with blocks as long as the autocorrelation asks; drawing them has no p-value
+    as small as one among 200 points must be.
 
-    Why not the ratio of medians: a third of what the samples say is lost with it, and where two modes alternate it jumps from
-    one to the other by chance. Where one side is the other times a constant, both are the same ratio.
+    Why not the ratio of medians: a third of what the samples say is lost with it, and where two modes
+    alternate it jumps from one to the other by chance. Where one side is the other times a constant, both are
+    the same ratio.
 
     Shape: (num_base,), (num_new,), in the order of measurement, at least `MIN_SAMPLES` of each.
     Source:
-        Estimate: Hodges and Lehmann 1963, Annals of Mathematical Statistics 34(2). Placements, and their variance where the
-        spreads differ: Fligner and Policello 1981, Journal of the American Statistical Association 76; Brunner and Munzel
-        2000, Biometrical Journal 42(1). Bootstrap of blocks: Kuensch 1989, Annals of Statistics 17(3).
+        Estimate: Hodges and Lehmann 1963, Annals of Mathematical Statistics 34(2). Placements, and their
+        variance where spreads differ: Fligner and Policello 1981, Journal of the American Statistical
+        Association 76; Brunner and Munzel 2000, Biometrical Journal 42(1). Bootstrap of blocks: Kuensch 1989,
+        Annals of Statistics 17(3).
     """
     from scipy.special import stdtr, stdtrit
 
@@ -199,9 +205,9 @@ def _freedom(parts: tuple[float, float], effective: tuple[float, float]) -> floa
 def _inflation(first: Series, second: Series) -> float:
     """Variance of mean(first) - mean(second) over that of independent values; at least 1.
 
-    As `bench.model.interval.variance_inflation`, but of the autocovariances c_k of both series together, each over its
-    number of samples: one sum of twice as many samples needs no assumption that both sides are alike, and costs a third of
-    the power less than two.
+    As `bench.model.interval.variance_inflation`, but of the autocovariances c_k of both series together, each
+    over its number of samples. One sum over twice as many samples scatters less than two sums, which few
+    samples can do with, and both sides need not be alike for it.
 
     Shape: (num_base,), (num_new,).
     """

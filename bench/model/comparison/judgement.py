@@ -22,8 +22,9 @@ class Judgement:
 
     Attributes:
         adjusted_p: p-value corrected for the number of points; None where there is none.
-        min_detectable_ratio: the smallest true ratio above 1 that these numbers of samples and starts, this noise and this
-            number of points would find in 90 % of repetitions if no other point differed; None with cannot_tell.
+        min_detectable_ratio: the smallest true ratio above 1 that these numbers of samples and starts, this
+            noise and this number of points would find in 90 % of repetitions if no other point differed; None
+            with cannot_tell.
         why_not: of cannot_tell: the reason, and what to do.
     """
 
@@ -35,10 +36,11 @@ class Judgement:
 
 
 def judge(comparisons: Sequence[PointComparison], *, error_rate: float = ERROR_RATE) -> tuple[Judgement, ...]:
-    """In the order given. Of two equal systems any point at all is called slower or faster in ``error_rate`` of comparisons.
+    """A verdict for each point, in the order given.
 
-    p-values are corrected by Holm for the points that have one. A point without a p-value, or where no difference however
-    large would be found, `cannot_tell`.
+    p-values are corrected by Holm for the points that have one: two equal systems differ at any point at all
+    in at most ``error_rate`` of all comparisons. Points without a p-value, and those where no difference,
+    however large, would be found, are `cannot_tell`.
 
     Raises:
         ValueError: an error_rate outside (0, 1).

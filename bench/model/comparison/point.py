@@ -36,9 +36,11 @@ class PointComparison:
     """One point of two runs.
 
     Attributes:
-        ratio: time of the new one over that of the base; above 1 is slower. Of one start each: the median over all pairs
-            of samples, which is near the ratio of the medians. Of several: of the geometric means of the start medians.
-        low, high: interval of ratio at the confidence asked for, of this point alone; None: nothing can be said.
+        ratio: time of the new one over that of the base; above 1 is slower. Of one start each: the median
+            over all pairs of samples, which is near the ratio of the medians. Of several: of the geometric
+            means of the start medians.
+        low, high: interval of ratio at the confidence asked for, of this point alone; None: nothing can be
+            said.
         p_value: two-sided, of no difference; None: nothing can be said about chance.
         method: what low, high and p_value rest on.
         num_base_starts, num_new_starts: process starts of each side.
@@ -58,19 +60,20 @@ class PointComparison:
 
     @property
     def includes_starts(self) -> bool:
-        """Whether what differs from start to start of the processes (placement, ports, memory) is in the interval."""
+        """Whether the interval holds what differs from start to start: placement, ports, memory."""
         return self.method not in (Method.iterations, Method.rounding)
 
 
 def compare_point(
     base: Arm, new: Arm, *, is_paired: bool = False, confidence: float = CONFIDENCE
 ) -> PointComparison:
-    """One point of two runs: over process starts where a side has several, else over iterations, else over nothing.
+    """One point of two runs.
 
-    Deterministic: nothing is drawn. What the methods keep of their promises is in docs/measured/comparison.md.
+    Over process starts where a side has several, else over iterations, else over nothing but rounding.
+    Deterministic: nothing is drawn. What the methods keep of their promises: docs/measured/comparison.md.
 
     Args:
-        is_paired: the i-th starts of both sides ran side by side (ABBA), so that what changes in hours cancels.
+        is_paired: the i-th starts of both sides ran side by side (ABBA): what changes in hours cancels.
 
     Raises:
         ValueError: a confidence outside (0, 1), or pairs of sides with different numbers of starts.

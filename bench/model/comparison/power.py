@@ -1,4 +1,4 @@
-"""What a comparison can find: thresholds, multiples of a standard error, and how many process starts a difference takes."""
+"""What a comparison can find: the smallest difference, and how many process starts a difference takes."""
 
 import functools
 import math
@@ -14,11 +14,13 @@ POWER: Final = 0.9
 """Share of repetitions in which the smallest detectable ratio is found."""
 
 ERROR_RATE: Final = 0.03
-"""Of a whole comparison: how often it calls any of the unchanged points slower or faster. Of 200 comparisons of a system with
-itself 6 then do, and more than 10, which is 5 %, only in 4 of 100 such series; at 0.05 it would be every other series."""
+"""Of a whole comparison: how often it calls any of the unchanged points slower or faster. Of 200 comparisons
+of a system with itself 6 then do, and more than 10, which is 5 %, only in 4 of 100 such series; at 0.05 it
+would be every other series."""
 
 NODES: Final = 100
-"""Quantiles that stand for a distribution in the sums below; with twice as many the results change by less than 1 %."""
+"""Quantiles that stand for a distribution in the sums below; with twice as many the results change by less
+than 1 %."""
 
 MOST_STARTS: Final = 1000
 """More are not counted: whoever needs them should look for what differs between starts."""
@@ -27,9 +29,10 @@ MOST_STARTS: Final = 1000
 def detectable_multiple(thresholds: Series, freedom: float, power: float) -> float:
     """The difference, in estimated standard errors, that a repetition finds with ``power``.
 
-    The k with mean of Phi(k c - h) = power, over the c of ``freedom`` and over ``thresholds``: c is the estimated standard
-    error over the true one, of the run that k is used with, and h the threshold that the repetition sets itself, in true
-    standard errors. Both vary; with few degrees of freedom k is far above the usual sum of two quantiles.
+    The k with mean of Phi(k c - h) = power, over the c of ``freedom`` and over ``thresholds``: c is the
+    estimated standard error over the true one, of the run that k is used with, and h the threshold that the
+    repetition sets itself, in true standard errors. Both vary; with few degrees of freedom k is far above the
+    usual sum of two quantiles.
     """
     from scipy.special import ndtr
 
@@ -43,7 +46,7 @@ def detectable_multiple(thresholds: Series, freedom: float, power: float) -> flo
 
 @functools.lru_cache(maxsize=4096)
 def iteration_multiple(freedom: float, fluctuation: float, significance: float, power: float) -> float:
-    """`detectable_multiple` where the threshold is Student's t of ``freedom`` times an estimate of ``fluctuation``."""
+    """`detectable_multiple` of Student's t: thresholds of ``freedom``, errors that scatter like ``fluctuation``."""
     from scipy.special import stdtrit
 
     return detectable_multiple(
@@ -61,10 +64,10 @@ def start_multiple(num_base: int, num_new: int, is_paired: bool, significance: f
 
 @functools.lru_cache(maxsize=1024)
 def start_thresholds(num_base: int, num_new: int, is_paired: bool, significance: float) -> Series:
-    """What the logarithm of a ratio must exceed, in its true standard errors, over what spreads may be estimated.
+    """What ln(ratio) must exceed, in its true standard errors, over the spreads that may be estimated.
 
-    As `bench.model.comparison.starts` tests: Student's t of pairs, of one start against several, or the more cautious of
-    Student's and Welch's. Both sides have the same spread between starts.
+    As `bench.model.comparison.starts` tests: Student's t of pairs, of one start against several, or the more
+    cautious of Student's and Welch's. Both sides have the same spread between starts.
 
     Shape: (num_thresholds,), each as likely as the others.
     """
@@ -99,8 +102,9 @@ def num_starts_for(
 
     Args:
         target_ratio: of times; 1.05 and 1 / 1.05 need the same.
-        spread: standard deviation of ln(time) between starts (`start_spread`), 0.02 for 2 %; with ``is_paired`` that of
-            ln(new / base) within a pair, sqrt(2) times as much where pairs have nothing in common.
+        spread: standard deviation of ln(time) between starts (`start_spread`), 0.02 for 2 %; with
+            ``is_paired`` that of ln(new / base) within a pair, sqrt(2) times as much where pairs have nothing
+            in common.
         num_points: of the whole comparison; the test of one of them is at error_rate / num_points.
 
     Raises:
@@ -138,7 +142,7 @@ def num_starts_for(
 
 
 def start_spread(arms: Sequence[Arm]) -> float | None:
-    """Standard deviation of ln(time) between process starts of one side, pooled over sides; None without two starts."""
+    """Standard deviation of ln(time) between starts of one side, pooled over sides; None without two."""
     logs = [np.log(arm.values_s) for arm in arms if arm.num_starts > 1]
     freedom = sum(len(one) - 1 for one in logs)
     if freedom == 0:

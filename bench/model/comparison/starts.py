@@ -1,4 +1,5 @@
-"""`compare_starts`: two sides of which at least one was started several times. What differs from start to start is in it."""
+"""`compare_starts`: two sides of which at least one was started several times. What differs from start to
+start is in it."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from bench.model.comparison.power import start_multiple
 from bench.model.interval import Series
 
 ARITHMETIC: Final = 1e-12
-"""Logarithms of durations differ by more, or not at all: far above the rounding of float64, far below that of any clock."""
+"""Logarithms of durations differ by more, or not at all: far above the rounding of float64, far below that of
+any clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,25 +48,27 @@ class StartRatio:
 
 
 def compare_starts(base: Arm, new: Arm, confidence: float, *, is_paired: bool) -> StartRatio | None:
-    """The ratio of the geometric means of the start medians, with an interval and a test; None where no spread is seen.
+    """The ratio of the geometric means of the start medians; None where the starts of a side do not differ.
 
     On d = mean ln(new) - mean ln(base), a start counting as one value, whatever its number of samples:
 
-        pairs               Student's t of ln(new_i / base_i), n - 1 degrees of freedom
-        several on both     the more cautious of Welch's t and Student's with a common variance: the first is too bold for
-                            2 starts against many, the second where one side scatters more
-        one on a side       Student's t of that one against the spread of the others, which has to stand for both
+        pairs              Student's t of ln(new_i / base_i), n - 1 degrees of freedom
+        several on both    the more cautious of Welch's t and Student's with a common variance: the first is
+                           too bold for 2 starts against many, the second where one side scatters more
+        one on a side      Student's t of that one against the spread of the others, which stands for both
 
-    A bootstrap that draws starts can only show what few starts did: with 3 of each, its 95 % interval covers 80 %, and no
-    p-value lies below 1 / 10. In its place is the distribution that ln(time) of a start has if it is normal; other shapes
-    were simulated (docs/measured/comparison.md).
+    A bootstrap that draws starts knows no more than what few starts did: with 3 of each, its 95 % interval
+    covers 79 %, with 10 of each 91 %. In its place is the distribution that ln(time) of a start has if it is
+    normal; other shapes were simulated as well (docs/measured/comparison.md).
 
-    Variances are never below those of rounding, (high - low)**2 / 12, or of the step of the clock where samples repeat.
-    Rounding moves d by so much at most; the interval is that much wider, and the p-value that of the nearest d.
+    Variances are never below those of rounding, (high - low)**2 / 12, or of the step of the clock where
+    samples repeat. Rounding moves d by so much at most; the interval is that much wider, and the p-value that
+    of the nearest d.
 
     Source:
-        Welch 1947, Biometrika 34; Student 1908, Biometrika 6. One against several: the prediction interval of Hahn 1970,
-        Journal of Quality Technology 2(4). Rounding: Sheppard 1898, Proceedings of the London Mathematical Society 29.
+        Welch 1947, Biometrika 34; Student 1908, Biometrika 6. One against several: the prediction interval of
+        Hahn 1970, Journal of Quality Technology 2(3). Rounding: Sheppard 1898, Proceedings of the London
+        Mathematical Society 29.
     """
     from scipy.special import stdtr, stdtrit
 
@@ -118,7 +122,8 @@ def _variance(logs: Series) -> float:
 
 
 def _rounding_variance(arm: Arm) -> float:
-    """Of ln(value), mean over the starts, from rounding as it was told, or from the step of the clock where samples repeat."""
+    """Of ln(value), mean over the starts, from rounding as it was told, or from the step of the clock where
+    samples repeat."""
     if arm.rounding_s:
         low_s, high_s = np.array(arm.rounding_s).T
         return float((np.log(high_s / low_s) ** 2).mean()) / 12
