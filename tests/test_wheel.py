@@ -46,6 +46,8 @@ def test_it_runs_outside_the_checkout(wheel: Path, tmp_path: Path) -> None:
     manifest, summary = only_run(work)
     assert manifest.status == "complete" and len(summary) == 1
     status, said = run([*entry, "report", "runs/latest"], work, PYTHONPATH=str(target))
-    assert status == 0 and "<svg" in (work / "runs" / "latest" / "report.html").read_text(encoding="utf-8"), said
+    assert status == 0 and "<svg" in (work / "runs" / "latest" / "report.html").read_text(encoding="utf-8"), (
+        said
+    )
     status, said = run([*entry, "catalog", "800g", "dr8"], work, PYTHONPATH=str(target))
     assert status == 0 and "800g-osfp-dr8" in said
