@@ -74,22 +74,24 @@ def import_log(
     if not any(table.points for table in tables):
         raise ValueError(_nothing_in(source, log))
     path = out or run_dir / f"import-{_safe(source.stem)}-{digest[:8]}"
-    _make_way(path, digest)
     settled = None if config is None else settle_external(config)
     notes = [] if num_ranks is None else _unused(tables, num_ranks)
     records = records_of(tables, settled, notes)
     manifest = _manifest(source, digest, log, settled, records, path.name)
     try:
+        _make_way(path, digest)
         folder = RunFolder.create(path.parent, path.name, manifest, is_newest=out is None)
         _write_records(folder, records)
         folder.write(REPORT, json.dumps(_report(log), indent=1) + "\n")
+        folder.finish(
+            status=manifest.status,
+            reason=manifest.status_reason,
+            exit_status=manifest.exit_status or exits.OK,
+        )
     except OSError as error:
         raise ValueError(
             f"{path} cannot be written: {error.strerror}; give another folder with --out"
         ) from error
-    folder.finish(
-        status=manifest.status, reason=manifest.status_reason, exit_status=manifest.exit_status or exits.OK
-    )
     return ImportedRun(
         source=source,
         path=path,

@@ -33,7 +33,6 @@ TARGET_BYTES: Final = 1_500_000_000
 AUTOCORRELATION: Final = 0.5
 """Of what all ranks share from one iteration to the next, so that the interval has something to account for."""
 
-RUN: Final = "run"
 OURS: Final = "linerate"
 WAYS: Final = (OURS, "pandas alone", "duckdb alone")
 HEADER: Final = (
@@ -95,11 +94,13 @@ def main() -> int:
     below = origin("samples.py", *_engines())
     rows, is_met = [], True
     for shape in SHAPES:
-        with tempfile.TemporaryDirectory(prefix="linerate-samples-") as folder:
-            # In a process of its own: what this one holds would count as the memory of those that it starts.
-            command = [sys.executable, __file__, "--share", str(options.share), "--write", shape.name, folder]
-            subprocess.run(command, check=True)
-            run = Path(folder) / RUN
+        with tempfile.TemporaryDirectory(prefix="linerate-samples-") as temporary:
+            folder = options.folder or Path(temporary)
+            run = folder / f"{shape.num_ranks}-ranks"
+            if not (run / "samples.parquet").is_file():
+                # In a process of its own: what this one holds would count as the memory of those that it starts.
+                command = [sys.executable, __file__, "--share", str(options.share), "--write", shape.name]
+                subprocess.run([*command, str(run)], check=True)
             size_bytes = (run / "samples.parquet").stat().st_size
             costs = measure(run, options.rounds)
         label = f"{shape.name}: {shape.num_ranks} x {shape.num_points} x {shape.num_iterations:,}, {size_bytes / 1e6:,.0f} MB"
@@ -114,11 +115,11 @@ def main() -> int:
     return 0 if is_met else 1
 
 
-def write(shape: Shape, folder: Path, share: float) -> None:
+def write(shape: Shape, path: Path, share: float) -> None:
     """A finished run of that shape; samples point by point, so that this needs no more memory than one of them."""
     from bench.run_folder import RunFolder
 
-    run = RunFolder.create(folder, RUN, _manifest(shape))
+    run = RunFolder.create(path.parent, path.name, _manifest(shape))
     for number, (starts_s, durations_s) in enumerate(_points(shape, share)):
         print(f"samples: writing {shape.name}, point {number + 1} of {shape.num_points}", file=sys.stderr)
         # Without the record and the export: neither is read to make statistics from samples.
@@ -337,6 +338,12 @@ def _options() -> argparse.Namespace:
         help="in each linerate runs twice, and at the end once more",
     )
     add("--share", type=float, default=1.0, metavar="X", help="of the iterations: 0.01 is a quick look")
+    add(
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        help="keep the two runs there, and take them where they are there",
+    )
     add("--out", type=Path, metavar="FILE.md", help="also write the table there")
     add("--write", nargs=2, metavar=("SHAPE", "FOLDER"), help=argparse.SUPPRESS)
     add("--child", nargs=2, metavar=("WAY", "RUN"), help=argparse.SUPPRESS)

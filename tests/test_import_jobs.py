@@ -21,10 +21,6 @@ from tests.test_import_noise import info, points
 SECRET = "hunter2hunter2"
 
 
-def lines_of(test: Job, **options: bool) -> list[str]:
-    return layouts.current(test, **options).splitlines()
-
-
 def pieces_of(row: str, *, has_stamp: bool = False) -> list[str]:
     """A row as it is printed: what both halves share, each half, and the time stamp with the second."""
     tokens = row.split()
@@ -42,7 +38,7 @@ def pieces_of(row: str, *, has_stamp: bool = False) -> list[str]:
 def test_pieces_of_rows_have_the_prefix_of_their_table(prefix: str, has_stamp: bool) -> None:
     test = Job(sizes=(256, 2**20))
     lines = []
-    for line in lines_of(test, has_stamps=has_stamp):
+    for line in layouts.current(test, has_stamps=has_stamp).splitlines():
         if line.split()[:1] in (["256"], ["1048576"]):
             first, second, third = pieces_of(line, has_stamp=has_stamp)
             line = f"{first}{info('opCount 0')}\n{prefix}{info('in between')}\n{prefix}{second}{info('x')}\n{prefix}{third}"
@@ -57,7 +53,7 @@ def test_pieces_of_rows_have_the_prefix_of_their_table(prefix: str, has_stamp: b
 def test_what_others_print_behind_a_piece_is_not_of_the_row(others: str) -> None:
     for collective in ("all_reduce", "all_to_all", "hypercube"):
         test = Job(collective=collective, num_ranks=4, sizes=(256,))
-        lines = lines_of(test)
+        lines = layouts.current(test).splitlines()
         (at,) = [index for index, line in enumerate(lines) if line.split()[:1] == ["256"]]
         tokens = lines[at].split()
         for cut in (len(tokens) - 8, len(tokens) - 4, len(tokens)):
@@ -196,8 +192,7 @@ def test_nothing_that_is_kept_or_shown_holds_a_secret(
     said = capsys.readouterr()
     kept = {path.name: path.read_text(errors="replace") for path in (tmp_path / "r").iterdir()}
     for name, text in {**kept, "out": said.out, "err": said.err}.items():
-        # a row may be cut by anything, so that a bare word in its place is all that can be shown
-        assert SECRET not in text.replace(f"sum -1 {SECRET}", ""), name
+        assert SECRET not in text, name
     assert len(load_run(tmp_path / "r").records) == 2 * len(layouts.SIZES)
 
 

@@ -282,13 +282,23 @@ def test_a_header_after_rows_begins_a_new_table_of_the_same_job() -> None:
 
 def test_a_test_that_printed_no_row_is_an_empty_table_and_named() -> None:
     died = "".join(layouts.current().partition("       size")[0].splitlines(keepends=True)[:-1])
-    for text, at in ((died + layouts.current(Job(num_ranks=4)), 0), (layouts.current() + died, 1)):
+    early = "".join(layouts.current().splitlines(keepends=True)[:3])
+    failure = "node0: Test CUDA failure common.cu:12 'out of memory'\n"
+    old = layouts.since_2022().splitlines(keepends=True)
+    for text, at in (
+        (died + layouts.current(Job(num_ranks=4)), 0),
+        (early + layouts.current(), 0),
+        (layouts.current() + died, 1),
+        (layouts.current() + early + failure, 1),
+    ):
         log = read_text(text)
         assert_accounted(log, text)
         assert [bool(table.points) for table in log.tables] == [at == 1, at == 0]
         assert not log.tables[at].is_complete and log.tables[at].program == "all_reduce_perf"
         assert "printed no row" in (log.tables[at].why_partial or "")
-        assert "no row" in log.warnings[0].text
+        assert any("no row" in warned.text for warned in log.warnings)
+    retried = read_text("".join([old[0], failure, *old]))
+    assert [bool(table.points) for table in retried.tables] == [False, True]
 
 
 def test_processes_that_print_at_the_same_time_leave_no_empty_table() -> None:

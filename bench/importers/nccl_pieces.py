@@ -37,6 +37,12 @@ _VALUE_BEFORE: Final = re.compile(r"(-?\d+(?:\.\d+)?(?:e[+-]\d\d)?|N/A)(?=[A-Za-
 """The number at the beginning of a token to which something else is glued: ``-1`` of ``-1libibverbs:``."""
 
 
+_SHOWN_CHARS: Final = 8
+"""Of a word that is no value; the names of types and operators are not much longer."""
+
+_LONG: Final = re.compile(rf"[^\s]{{{_SHOWN_CHARS + 1},}}")
+
+
 @dataclass(slots=True)
 class _Piece:
     """Tokens of a row that lacks some, and the lines they are from. ``is_whole``: the last token is not cut itself."""
@@ -67,7 +73,7 @@ class Pieces:
         is_own = begins_like_row(tokens) and len(tokens) > type_at and tokens[type_at] in TYPE_NAMES
         if started is None or columns is None:
             if is_own:
-                self.book.leave(line, "a row before any header", text)
+                self.book.leave(line, "a row before any header", _shown(text))
             return is_own
         if not begins_like_row(tokens):
             return self._take_rest(line, text, tokens, started, is_whole=is_whole)
@@ -85,7 +91,7 @@ class Pieces:
         if before is not None:
             tokens, is_whole = before, True
             is_first = is_beginning(tokens, columns)
-        self.book.leave(line, "the row is cut" if is_first else row, text)
+        self.book.leave(line, "the row is cut" if is_first else row, _shown(text))
         if is_first:
             self._piece = _Piece(started, [line], tokens, is_whole)
         elif before is not None:
@@ -111,9 +117,9 @@ class Pieces:
         missing = expected_tokens(joined, columns) - len(joined)
         if piece is None or missing < 0:
             if not started.has_footer:
-                self.book.leave(line, "numbers that no row lacks", text)
+                self.book.leave(line, "numbers that no row lacks", _shown(text))
             return not started.has_footer
-        self.book.leave(line, "a piece of a row that is cut", text)
+        self.book.leave(line, "a piece of a row that is cut", _shown(text))
         piece.tokens, piece.is_whole = joined, is_whole
         piece.lines.append(line)
         if missing == 0:
@@ -153,3 +159,8 @@ def _before_others(tokens: Sequence[str], first: int, columns: Columns) -> list[
             is_others = glued is not None or (index > first and tokens[index][0].isalpha())
             return before if is_others and ends_a_half(before, columns) else None
     return None
+
+
+def _shown(text: str) -> str:
+    """What looks like a row, without the long words in it that are none of its values: somebody else's, and none of ours."""
+    return _LONG.sub(lambda found: found[0] if is_value(found[0]) else f"{found[0][:_SHOWN_CHARS]}...", text)

@@ -235,7 +235,7 @@ def _fault(tokens: Sequence[str], fields: Sequence[str]) -> str | None:
         else:
             is_good = name in ("redop", "algorithm", "clock") or is_value(token)
         if not is_good:
-            return f"{name} cannot be {token[:24]!r}"
+            return f"{name} cannot be {token[:8]!r}"
     return None
 
 

@@ -61,6 +61,15 @@ class Started:
         """Whether a further start is another one."""
         return self.has_footer or bool(self.rows)
 
+    def is_left_behind(self, is_new: bool, text: str) -> bool:
+        """Whether ``text``, a line of a preamble, is of another start: this one had come further.
+
+        ``is_new``: the line stands before the configuration, or trouble does since this start. Else two configurations are of
+        processes that print at the same time.
+        """
+        is_further = self.is_over or bool(self.devices.listed) or self.columns is not None
+        return is_further or (is_new and bool(self.settings) and "Using devices" not in text)
+
     @property
     def has_footer(self) -> bool:
         return self.footer.has_average or self.footer.out_of_bounds is not None or self.is_concluded

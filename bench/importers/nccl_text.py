@@ -82,6 +82,7 @@ class _Reader:
     tables: list[tuple[int, ForeignTable]] = field(default_factory=list)
     mentions: list[Mention] = field(default_factory=list)
     last_start: int = 0
+    last_trouble: int = 0
     versions: dict[str, str] = field(default_factory=dict)
     hosts: dict[str, None] = field(default_factory=dict)
     streams: dict[str, _Stream] = field(default_factory=dict)
@@ -125,12 +126,16 @@ class _Reader:
             self.hosts.setdefault(message.host)
         self.versions |= versions_of(rest)
         if message.is_warning:
-            self.book.warn(number, rest)
+            self._warn(number, rest)
         self.book.take(number, "warning" if message.is_warning else "comment")
         if before.strip():
             stream.pieces.take(number, before, stream.started, is_whole=True)
         elif row := EMBEDDED_ROW.search(rest):
             stream.pieces.take(number, rest[row.start() :], stream.started, is_whole=False)
+
+    def _warn(self, number: int, text: str) -> None:
+        self.last_trouble = number
+        self.book.warn(number, text)
 
     def _take_other(self, number: int, text: str, stream: _Stream) -> None:
         started = stream.started
@@ -146,7 +151,7 @@ class _Reader:
         elif is_shell(text):
             return
         elif (trouble := trouble_in(text)) is not None:
-            self.book.warn(number, trouble)
+            self._warn(number, trouble)
             self.book.take(number, "warning")
         elif is_network_summary(text):
             self.book.take(number, "comment")
@@ -218,13 +223,14 @@ class _Reader:
 
     def _start(self, number: int, text: str, stream: _Stream) -> str:
         """A line of a preamble: of a new table where the one before has rows, or had come further than this."""
-        started = stream.started
-        if started is None or started.is_over or started.devices.listed or started.columns is not None:
+        started, program, versions = stream.started, PROGRAM.match(text), versions_of(text)
+        is_first = program is not None or bool(versions)
+        if started is None or started.is_left_behind(is_first or self.last_trouble > started.line, text):
             self._finish(stream)
             started = stream.started = self._started(number)
-        started.versions |= versions_of(text)
-        if found := PROGRAM.match(text):
-            started.program = found[1]
+        started.versions |= versions
+        if program:
+            started.program = program[1]
         if "nThread" in text:
             started.settings |= settings_of(text)
             stream.num_begun += 1

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from bench.environment import allowed
-from bench.importers.foreign import ForeignLog
+from bench.importers.foreign import ForeignLog, Unread
 
 CUT: Final = " ..."
 
@@ -44,12 +44,13 @@ def redacted(log: ForeignLog) -> ForeignLog:
     return replace(
         log,
         warnings=tuple(replace(warned, text=without_secrets(warned.text)) for warned in log.warnings),
-        unread=tuple(
-            replace(
-                left,
-                reason=without_secrets(left.reason),
-                excerpt=None if left.excerpt is None else without_secrets(left.excerpt),
-            )
-            for left in log.unread
-        ),
+        unread=tuple(_redacted(left) for left in log.unread),
     )
+
+
+def _redacted(left: Unread) -> Unread:
+    """A reason quotes the line, or a key; other programs' lines have neither."""
+    if left.excerpt is None and left.first_line:
+        return left
+    excerpt = None if left.excerpt is None else without_secrets(left.excerpt)
+    return replace(left, reason=without_secrets(left.reason), excerpt=excerpt)
