@@ -16,6 +16,7 @@ from analysis.figures import words
 from bench.model import units
 from bench.model.comparison.judgement import Verdict
 from bench.model.comparison.point import Method
+from bench.model.comparison.power import ERROR_RATE
 from bench.summary import series_name
 
 WIDTH_WITHOUT_TERMINAL: Final = 150
@@ -123,7 +124,8 @@ def _notes(compared: Compared) -> list[str]:
     methods = list(frame["method"].unique()) if len(frame) else []
     if frame["ratio_low"].notna().any():
         found.append(
-            f"Intervals hold for one point; they rest on: {'; '.join(methods)}. Verdicts hold for all points together (Holm, 5 %)."
+            f"Intervals hold for one point; they rest on: {'; '.join(methods)}. Verdicts hold for all points together "
+            f"(Holm, {ERROR_RATE:.0%})."
         )
     if Method.iterations.value in methods:
         found.append(

@@ -99,7 +99,7 @@ def parser_of_verbs() -> argparse.ArgumentParser:
     ab.add_argument("overrides", nargs="*", help="key=value for both")
     ab.add_argument("--a", required=True, metavar="'OVERRIDES'", help="key=value of arm A alone")
     ab.add_argument("--b", required=True, metavar="'OVERRIDES'", help="key=value of arm B alone")
-    ab.add_argument("--starts", type=int, default=5, help="starts of the processes for each arm (5)")
+    ab.add_argument("--starts", type=int, default=6, help="starts of the processes for each arm (6)")
     ab.add_argument(
         "--launch",
         metavar="'COMMAND'",

@@ -152,7 +152,7 @@ def _gate(options: argparse.Namespace, rest: list[str]) -> int:
 
 def _import(options: argparse.Namespace, rest: list[str]) -> int:
     from bench.import_view import show, show_failed
-    from bench.importing import import_log
+    from bench.importing import import_log, out_folders
 
     words = [*options.logs, *rest]
     overrides = [word for word in words if _is_override(word)]
@@ -167,8 +167,9 @@ def _import(options: argparse.Namespace, rest: list[str]) -> int:
 
         config = compose(overrides)
     num_failed = 0
-    for log in logs:
-        out = options.out if options.out is None or len(logs) == 1 else options.out / log.stem
+    many = len(logs) > 1 and options.out is not None
+    outs = out_folders(logs, options.out) if many else [options.out] * len(logs)
+    for log, out in zip(logs, outs, strict=True):
         try:
             found = import_log(
                 log, run_dir=options.run_dir, out=out, config=config, num_ranks=options.num_ranks

@@ -103,9 +103,21 @@ COLUMNS: Final = tuple(
 def summary_rows(records: Sequence[Record]) -> list[SummaryRow]:
     """One row per record. ``bound_by`` looks at all of them, since evidence against the backend lies in other points."""
     measured = [_measured_point(record) for record in records]
-    evidence = [point for point in measured if point is not None]
+    by_series: dict[tuple[object, ...], list[MeasuredPoint]] = {}
+    best: dict[tuple[object, ...], MeasuredPoint] = {}
+    for point in measured:
+        if point is None:
+            continue
+        by_series.setdefault(point.series, []).append(point)
+        key = (point.series[:2], point.predicted_bound, point.group)
+        if point.efficiency is not None and point.efficiency > (
+            best[key].efficiency or 0.0 if key in best else 0.0
+        ):
+            best[key] = point
     rows = []
     for record, point in zip(records, measured, strict=True):
+        # Of other series only the best speak; an imported log may hold ten thousand points.
+        evidence = [] if point is None else [*by_series[point.series], *best.values()]
         verdict = "unknown" if point is None else bound_by(point, evidence)
         other = 0.0 if point is None else best_other_efficiency(point, evidence)
         rows.append(_row(record, verdict, other))
@@ -193,6 +205,8 @@ def _measured_point(record: Record) -> MeasuredPoint | None:
             record.placement,
             record.measure_pass,
             record.group,
+            str(record.num_ranks),
+            str(record.repeat),
         ),
         message_bytes=record.message_bytes,
         time_s=time_s,
@@ -246,7 +260,7 @@ def _row(record: Record, verdict: str, other_efficiency: float) -> SummaryRow:
         num_samples=len(record.durations_s),
         algbw_gbytes_per_s=None if algbw is None else units.gbytes_per_s(algbw),
         bus_factor=factor,
-        busbw_gbytes_per_s=busbw(time_s),
+        busbw_gbytes_per_s=busbw(time_s) if time_s is not None else _rate_alone(record),
         fabric_bytes_per_rank=record.fabric_bytes_per_rank,
         predicted_time_s=record.predicted_time_s,
         predicted_busbw_gbytes_per_s=busbw(record.predicted_time_s),
@@ -286,6 +300,14 @@ def _row(record: Record, verdict: str, other_efficiency: float) -> SummaryRow:
         time_rounding_low_s=reported.time_low_s if reported and statistics is None else None,
         time_rounding_high_s=reported.time_high_s if reported and statistics is None else None,
     )
+
+
+def _rate_alone(record: Record) -> float | None:
+    """The bandwidth of a program that prints no time (OSU's bandwidth tests)."""
+    reported = record.reported
+    if record.status != "complete" or reported is None or reported.busbw_bytes_per_s is None:
+        return None
+    return units.gbytes_per_s(reported.busbw_bytes_per_s)
 
 
 def _mean_rank_mean_s(record: Record) -> float | None:

@@ -158,6 +158,20 @@ def test_what_hundreds_of_processes_say_is_one_warning() -> None:
     )
 
 
+def test_a_command_that_names_a_failure_is_no_failure() -> None:
+    commands = (
+        "srun --kill-on-bad-exit=1 ./x.sh",
+        "mpirun --abort-on-error -np 8 ./y",
+        "flux run --exit-timeout=5 ./z",
+    )
+    said = (
+        "srun: Force Terminated StepId=1.0 (killed)",
+        "mpirun noticed that process rank 0 exited on signal 9 (Killed).",
+    )
+    log = read_text(layouts.current() + "\n".join([*commands, *said]) + "\n")
+    assert [warned.text for warned in log.warnings] == list(said)
+
+
 # --- secrets -----------------------------------------------------------------------------------------------------------------
 
 DUMP = (

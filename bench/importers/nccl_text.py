@@ -95,9 +95,8 @@ class _Reader:
             self._take(number, text.strip(), stream)
         for stream in self.streams.values():
             self._finish(stream)
-            if (
-                stream.num_ended < stream.num_begun
-            ):  # else every test ended, and some printed at the same time
+            # Where every test ended, those without rows printed at the same time as others.
+            if stream.num_ended < stream.num_begun:
                 self.tables += stream.empty
         self.tables.sort(key=lambda pair: pair[0])
         return self.book.log(FORMAT, [table for _, table in self.tables])
