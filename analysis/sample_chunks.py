@@ -144,8 +144,30 @@ def _chunk(point_id: str, ranks: Integers, iterations: Integers, durations_s: Fl
         masks = {rank: ranks == rank for rank in (min(found), max(found))}
         pieces = {rank: _reduced(iterations[mask], durations_s[mask]) for rank, mask in masks.items()}
     else:
-        pieces = {0: _reduced(iterations, durations_s)}
+        pieces = {0: _by_rank(iterations, durations_s)}
     return Chunk(point_id=point_id, ranks=found, num_rows=num_rows, num_bad=num_bad, pieces=pieces)
+
+
+def _by_rank(iterations: Integers, durations_s: Floats) -> Piece:
+    """`_reduced`, four times as fast where rows are the same iterations again and again, as linerate writes its ranks."""
+    starts = [0, *(np.flatnonzero(iterations[1:] <= iterations[:-1]) + 1).tolist(), len(iterations)]
+    if len(starts) < 10:  # of so few ranks those that are cut in two cost as much as it saves
+        return _reduced(iterations, durations_s)
+    length = starts[2] - starts[1]
+    # A rank may have begun in the piece before, and may end in the next.
+    first = 0 if starts[1] == length else starts[1]
+    last = starts[-1] if starts[-1] - starts[-2] == length else starts[-2]
+    num_again = (last - first) // length
+    if num_again * length != last - first:
+        return _reduced(iterations, durations_s)
+    if not (iterations[first:last].reshape(-1, length) == iterations[first : first + length]).all():
+        return _reduced(iterations, durations_s)
+    slowest_s = durations_s[first:last].reshape(-1, length).max(axis=0)
+    numbers = iterations[first : first + length].astype(np.int64)
+    pieces: list[Piece] = [(numbers, slowest_s, np.full(length, float(num_again)))]
+    cut = [slice(0, first), slice(last, starts[-1])]
+    pieces += [_reduced(iterations[rows], durations_s[rows]) for rows in cut if rows.start < rows.stop]
+    return joined(pieces)
 
 
 def joined(pieces: Sequence[Piece]) -> Piece:
